@@ -1,0 +1,67 @@
+"""Protocols between the cores and the operating system: the one seam.
+
+Cores take these as arguments and never import what implements them. `random.Random` is an
+`Rng`, `time.monotonic` is a `Clock`; tests pass seeded and manual ones.
+"""
+
+from enum import IntEnum
+from typing import Protocol
+
+__all__ = ["Clock", "Rng", "Side", "Tun", "Verdict"]
+
+
+class Side(IntEnum):
+    """Which of the router's two sides a packet is on."""
+
+    LAN = 0
+    WAN = 1
+
+
+class Verdict(IntEnum):
+    """What becomes of the packet in the buffer.
+
+    `MISS` comes only from the rewrite cache: it does not know the packet, ask the forwarder.
+    `DROP` and `ANSWERED` both mean the buffer is not sent anywhere; after `ANSWERED` (and
+    after timers) there are packets to send among the forwarder's effects.
+    """
+
+    MISS = 0
+    DROP = 1
+    TO_LAN = 2
+    TO_WAN = 3
+    ANSWERED = 4
+
+
+class Clock(Protocol):
+    """A monotonic clock in seconds from an arbitrary start."""
+
+    def __call__(self) -> float:
+        """Return the current instant."""
+        ...
+
+
+class Rng(Protocol):
+    """A source of randomness good enough for port numbers (RFC 6056) and IP ids."""
+
+    def randrange(self, start: int, stop: int) -> int:
+        """Return an integer in [start, stop)."""
+        ...
+
+
+class Tun(Protocol):
+    """A TUN device with virtio-net headers: each frame is 10 header bytes, then IPv4."""
+
+    name: str
+    mtu: int
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        ...
+
+    def read_into(self, buffer: bytearray) -> int:
+        """Read one frame into `buffer`, return its length, 0 when none waits."""
+        ...
+
+    def write(self, frame: memoryview | bytes) -> None:
+        """Send one frame; a full queue drops it, as a network does."""
+        ...
