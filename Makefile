@@ -12,8 +12,8 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:   # apt-get runs one at a time
-.PHONY: help dev packages-build packages-demo packages-test demo check lint test test-unit \
-        test-net clean
+.PHONY: help dev packages-build packages-demo packages-test packages-bench demo check lint \
+        test test-unit test-net bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml | packages-build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-packages-build packages-demo packages-test: packages-%:
+packages-build packages-demo packages-test packages-bench: packages-%:
 	@scripts/apt-packages $*
 
 demo: packages-demo dev ## the namespace lab: hosts, router, servers outside, traffic both ways (root)
@@ -48,6 +48,9 @@ test: packages-demo packages-test lint ## every test that needs no virtual machi
 
 test-net: packages-demo packages-test dev ## only the tests in network namespaces, against real peers (root)
 	$(PYTEST) -q -m net
+
+bench: packages-bench dev ## speed beside a raw copier and peers, and limits; BENCH=--help for options (root)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 clean: ## remove what the other targets made, the environment included
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* .hypothesis .mypy_cache \
