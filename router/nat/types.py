@@ -11,10 +11,10 @@ from router.wire.address import Network
 
 __all__ = [
     "DefaultHost",
+    "FilteringBehavior",
     "ForwardRule",
     "Limits",
     "MappingBehavior",
-    "FilteringBehavior",
     "Masquerade",
     "NatConfig",
     "OneToOne",

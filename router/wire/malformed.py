@@ -1,0 +1,22 @@
+"""Why bytes from the network are not a packet: a verdict and a counter, never an exception."""
+
+from enum import Enum
+
+__all__ = ["Malformed"]
+
+
+class Malformed(Enum):
+    """The first thing found wrong with a packet."""
+
+    TRUNCATED = "shorter than its headers"
+    VERSION = "not IP version 4"
+    HEADER_LENGTH = "IP header length below 20 or beyond the packet"
+    TOTAL_LENGTH = "IP total length below the header or beyond the packet"
+    HEADER_CHECKSUM = "IP header checksum wrong"
+    OPTIONS = "IP options do not parse"
+    FRAGMENT = "fragment reaches beyond 65535 bytes or is no multiple of 8 long"
+    TINY_FRAGMENT = "first fragment too small for its transport header (RFC 1858)"
+    TRANSPORT_LENGTH = "transport length field disagrees with the packet"
+    DATA_OFFSET = "TCP data offset below 20 or beyond the packet"
+    ICMP_CHECKSUM = "ICMP checksum wrong"
+    QUOTE = "ICMP error quotes no usable packet"
