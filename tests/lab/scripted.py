@@ -6,6 +6,7 @@ demand. Each frame's first payload byte, after the virtio-net header, names its 
 
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from router.devices import Side, Verdict
@@ -25,17 +26,21 @@ class Transmit(NamedTuple):
     frame: bytes
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True)
+class Row:
+    protocol: str
     internal: str
-    at: float
+    idle_s: float
 
 
 class Record:
+    """A session or mapping; its protocol is udp when its port is 53."""
+
     def __init__(self, name: str) -> None:
         self.name = name
 
     def row(self, now: float) -> Row:
-        return Row(self.name, now)
+        return Row("udp" if self.name.endswith(":53") else "tcp", self.name, now)
 
 
 class ScriptedCache:
