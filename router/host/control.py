@@ -28,7 +28,7 @@ from router.errors import ConfigError, ControlError
 from router.host.capture import Tap, pcapng_stream
 from router.host.dataplane import DataPlane
 from router.host.metrics import CONTENT_TYPE, exposition
-from router.host.rows import Select, select_mappings, select_sessions, snapshot
+from router.host.rows import Select, mapping_rows, session_rows, snapshot
 
 __all__ = ["ControlApi", "Forwards"]
 
@@ -108,10 +108,10 @@ class ControlApi:
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE})
 
     async def _sessions(self, request: web.Request) -> web.StreamResponse:
-        return await self._stream_rows(request, "sessions", select_sessions)
+        return await self._stream_rows(request, "sessions", session_rows)
 
     async def _mappings(self, request: web.Request) -> web.StreamResponse:
-        return await self._stream_rows(request, "mappings", select_mappings)
+        return await self._stream_rows(request, "mappings", mapping_rows)
 
     async def _stream_rows(
         self, request: web.Request, name: str, select: Select

@@ -5,14 +5,14 @@ protocols and in the daemon, which puts a forwarder into a data plane. A test do
 native forwarder, only has to look like this.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from router.devices import Side, Verdict
 from router.nat.types import DefaultHost, ForwardRule
 from router.reasons import Reason
 
-__all__ = ["Forwarder", "Record", "RewriteCache", "Transmit"]
+__all__ = ["Forwarder", "RewriteCache", "Transmit"]
 
 
 class RewriteCache(Protocol):
@@ -34,14 +34,6 @@ class Transmit(Protocol):
     @property
     def frame(self) -> bytes:
         """Virtio-net header and packet."""
-        ...
-
-
-class Record(Protocol):
-    """A session or a mapping; its row may leave the data-plane thread."""
-
-    def row(self, now: float) -> object:
-        """Return what may be shown, as a frozen dataclass of plain values."""
         ...
 
 
@@ -106,10 +98,14 @@ class Forwarder(Protocol):
         """How many mappings live."""
         ...
 
-    def sessions(self) -> Iterable[Record]:
-        """Every session."""
+    def sessions(self) -> Sequence[Any]:
+        """Return every session, for `session_row`."""
         ...
 
-    def mappings(self) -> Iterable[Record]:
-        """Every mapping."""
+    def session_row(self, session: Any, now: float, /) -> object:
+        """Return a session as a frozen dataclass of plain values."""
+        ...
+
+    def mapping_rows(self, now: float, /) -> Iterator[object]:
+        """Yield every mapping that now lives as a frozen dataclass of plain values."""
         ...

@@ -1,49 +1,50 @@
 """Sessions and mappings out of the data plane, a few at a time.
 
-The first message fetches references to all of them, which takes milliseconds even for 100,000;
-each further one turns a chunk into rows that may leave the thread. Packets pass in between.
+The iterator over them stays on the data-plane thread: its first use takes references to all,
+which is a matter of milliseconds even for 100,000, and each message advances it by a chunk and
+brings back rows that may leave the thread. Packets pass in between.
 """
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from router.host.dataplane import DataPlane
-from router.host.forwarding import Forwarder, Record
+from router.host.forwarding import Forwarder
 
-__all__ = ["CHUNK_ROWS", "Select", "select_mappings", "select_sessions", "snapshot"]
+__all__ = ["CHUNK_ROWS", "Select", "mapping_rows", "session_rows", "snapshot"]
 
 CHUNK_ROWS = 200  # rows made per message: about a millisecond
 
 Row = dict[str, Any]
-Select = Callable[[Forwarder], Iterable[Record]]
+Select = Callable[[Forwarder, float], Iterator[object]]
 
 
-def select_sessions(forwarder: Forwarder) -> Iterable[Record]:
+def session_rows(forwarder: Forwarder, now: float) -> Iterator[object]:
     """Select the sessions for `snapshot`."""
-    return forwarder.sessions()
+    return (forwarder.session_row(session, now) for session in forwarder.sessions())
 
 
-def select_mappings(forwarder: Forwarder) -> Iterable[Record]:
+def mapping_rows(forwarder: Forwarder, now: float) -> Iterator[object]:
     """Select the mappings for `snapshot`."""
-    return forwarder.mappings()
+    return forwarder.mapping_rows(now)
 
 
 async def snapshot(dataplane: DataPlane, select: Select) -> AsyncIterator[list[Row]]:
     """Yield all selected rows in lists of at most `CHUNK_ROWS`; raises ControlError."""
-    records = await asyncio.wrap_future(
-        dataplane.submit(lambda forwarder, _: list(select(forwarder)))
-    )
-    for at in range(0, len(records), CHUNK_ROWS):
-        yield await _chunk(dataplane, records[at : at + CHUNK_ROWS])
 
+    def begin(forwarder: Forwarder, now: float) -> tuple[Iterator[object], list[object]]:
+        rows = select(forwarder, now)
+        return rows, list(islice(rows, CHUNK_ROWS))
 
-async def _chunk(dataplane: DataPlane, records: list[Record]) -> list[Row]:
-    made = await asyncio.wrap_future(
-        dataplane.submit(lambda _, now: [record.row(now) for record in records])
-    )
-    return [_as_dict(row) for row in made]
+    rows, chunk = await asyncio.wrap_future(dataplane.submit(begin))
+    while chunk:
+        yield [_as_dict(row) for row in chunk]
+        chunk = await asyncio.wrap_future(
+            dataplane.submit(lambda *_: list(islice(rows, CHUNK_ROWS)))
+        )
 
 
 def _as_dict(row: Any) -> Row:

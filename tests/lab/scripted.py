@@ -33,16 +33,6 @@ class Row:
     idle_s: float
 
 
-class Record:
-    """A session or mapping; its protocol is udp when its port is 53."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def row(self, now: float) -> Row:
-        return Row("udp" if self.name.endswith(":53") else "tcp", self.name, now)
-
-
 class ScriptedCache:
     def forward(self, _side: Side, buffer: bytearray, _length: int, _now: float) -> Verdict:
         code = buffer[10]
@@ -62,7 +52,7 @@ class ScriptedForwarder:
         self.timer_fault: Exception | None = None
         self.timers: list[float] = []
         self.seen: list[tuple[Side, float]] = []
-        self.records: list[Record] = []
+        self.names: list[str] = []  # of sessions; port 53 makes one UDP
         self._effects: list[Transmit] = []
 
     def from_lan(self, buffer: bytearray, _length: int, *, now: float) -> Verdict:
@@ -104,16 +94,19 @@ class ScriptedForwarder:
 
     @property
     def session_count(self) -> int:
-        return len(self.records)
+        return len(self.names)
 
     @property
     def mapping_count(self) -> int:
         return 0
 
-    def sessions(self) -> Iterator[Record]:
-        return iter(self.records)
+    def sessions(self) -> list[str]:
+        return list(self.names)
 
-    def mappings(self) -> Iterator[Record]:
+    def session_row(self, session: str, now: float) -> Row:
+        return Row("udp" if session.endswith(":53") else "tcp", session, now)
+
+    def mapping_rows(self, _now: float) -> Iterator[Row]:
         return iter(())
 
 

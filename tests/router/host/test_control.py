@@ -15,7 +15,7 @@ from router.host.client import ControlClient
 from router.host.control import ControlApi
 from router.host.dataplane import DataPlane
 from router.host.pcapng import ENHANCED_PACKET, split_blocks
-from tests.lab.scripted import FrameSocket, ManualClock, Record, ScriptedForwarder, frame
+from tests.lab.scripted import FrameSocket, ManualClock, ScriptedForwarder, frame
 from tests.lab.serving import serving
 
 RULE = {"rule": "tcp 80 -> 192.168.1.10", "origin": "forward.rules:1"}
@@ -109,7 +109,7 @@ ROWS = ["192.168.1.10:25", "192.168.1.10:53", "192.168.1.11:25", "192.168.1.11"]
     ],
 )
 def test_sessions_are_filtered(served: Served, query: dict[str, str], expected: list[str]) -> None:
-    served.forwarder.records = [Record(name) for name in ROWS]
+    served.forwarder.names = ROWS
     sessions = served.client.get("sessions", **query)["sessions"]
     assert [row["internal"] for row in sessions] == expected
     assert all(row["host"] == ("mail" if ".10" in row["internal"] else "") for row in sessions)
@@ -120,7 +120,7 @@ def test_mappings_are_an_empty_list_without_any(served: Served) -> None:
 
 
 def test_many_sessions_are_one_document(served: Served) -> None:
-    served.forwarder.records = [Record(f"192.168.1.10:{port}") for port in range(5000)]
+    served.forwarder.names = [f"192.168.1.10:{port}" for port in range(5000)]
     rows = served.client.get("sessions")["sessions"]
     assert [row["internal"] for row in rows] == [f"192.168.1.10:{port}" for port in range(5000)]
 

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from router.errors import ControlError, DeviceError
+from router.host.client import ControlClient
 from tests.lab.serving import serving
 
 
@@ -29,6 +30,8 @@ def test_a_second_router_at_the_same_socket_is_refused(tmp_path: Path) -> None:
             serving(web.Application(), path),
         ):
             pass
+        with pytest.raises(ControlError):  # served after the probe, so nothing is half accepted
+            ControlClient(path).get("status")
         assert path.exists()
 
 
