@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .loads import LOADS, start_servers
+from .micro import measure_limits
 from .network import BenchError, Testbed
-from .report import Report, replace_section
+from .report import Report, limits_markdown, limits_table, replace_section
 from .variants import BASELINE, VARIANTS, Variant
 
 README = Path(__file__).parents[2] / "README.md"
@@ -29,23 +30,34 @@ README = Path(__file__).parents[2] / "README.md"
     help="Only these, and the copier; default all.",
 )
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write numbers here.")
+@click.option("--limits/--no-limits", default=True, help="Also measure cost per packet and memory.")
 @click.option("--readme", is_flag=True, help="Rewrite the performance tables of README.md.")
 def main(
-    rounds: int, seconds: int, names: tuple[str, ...], json_path: Path | None, readme: bool
+    rounds: int,
+    seconds: int,
+    names: tuple[str, ...],
+    json_path: Path | None,
+    limits: bool,
+    readme: bool,
 ) -> None:
     """Measure the router against a raw copier and its peers; needs root."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console()
     try:
         report = measure(_installed(names, console), rounds, seconds)
+        costs = measure_limits() if limits else []
     except BenchError as error:
         raise click.ClickException(str(error)) from None
-    console.print(report.table())
-    console.print(report.method())
+    console.print(report.table(), report.method(), sep="\n")
+    if limits:
+        console.print(limits_table(costs))
     if json_path is not None:
-        json_path.write_text(json.dumps(report.as_json(), indent=2), encoding="utf-8")
+        numbers = report.as_json() | {"limits": {limit.name: limit.value for limit in costs}}
+        json_path.write_text(json.dumps(numbers, indent=2), encoding="utf-8")
     if readme:
         replace_section(README, "bench", report.markdown())
+        if limits:
+            replace_section(README, "limits", limits_markdown(costs))
 
 
 def measure(variants: Sequence[Variant], rounds: int, seconds: int) -> Report:
