@@ -47,6 +47,7 @@ class PortPool:
         self._rng = rng
         self._used: set[int] = set()
         self._resting: OrderedDict[int, _Resting] = OrderedDict()
+        self._full: set[range] = set()  # ranges a scan found full and nothing was released since
         self.reserved = reserved
 
     def allocate(self, internal: Endpoint, now: float) -> int | None:
@@ -59,6 +60,7 @@ class PortPool:
         for port in self._resting:
             if port in ports and port not in self.reserved:
                 return self._take(port)
+        self._full.add(ports)
         return None
 
     def claim(self, port: int) -> bool:
@@ -71,6 +73,7 @@ class PortPool:
     def release(self, port: int, internal: Endpoint, now: float) -> None:
         """Give `port` back; it rests for its quarantine before a stranger gets it."""
         self._used.discard(port)
+        self._full.clear()
         if self._rules.quarantine_s > 0:
             self._resting[port] = _Resting(now + self._rules.quarantine_s, internal)
 
@@ -86,7 +89,7 @@ class PortPool:
     def _candidates(self, internal_port: int, ports: range) -> Iterator[int]:
         if self._rules.preserve and internal_port in ports:
             yield internal_port
-        if len(self._used) >= len(ports) + len(self._rules.low or ()):
+        if ports in self._full:
             return
         step = 2 if self._rules.parity else 1
         for _ in range(_RANDOM_TRIES):

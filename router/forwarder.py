@@ -1,0 +1,486 @@
+"""The forwarder: routing and NAT composed, the two walks of a packet. No I/O, no clock.
+
+Theory of operation. A frame (virtio-net header, then IPv4) that the rewrite cache missed comes
+in, is checked once, and is edited in place; the `Verdict` says where it goes. What the router says
+itself, and packets that became several, are effects to be sent after `ANSWERED` or a timer.
+
+From the LAN: check, refuse what never passes, route by the destination. To the line: hops, size,
+then NAT. To an external address of ours: the same, then back in (hairpin). From the line: check,
+refuse, find the session, then hops and size, so that strangers get no answer at all.
+
+Errors quote the packet as the side it came from knows it, because they are built before the edit.
+
+Fragments: the first decides the way of its datagram, the others follow or wait for it. Outbound
+datagrams get an identification of the router's own, since several hosts share the address that
+must not repeat one (RFC 6864 section 5.3.1).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from router.answers import Answers
+from router.devices import Rng, Side, Verdict
+from router.fastpath import RewriteCache
+from router.nat.fragments import DatagramKey, Fragments
+from router.nat.nat import Nat
+from router.nat.table import Mapping, Session
+from router.nat.types import DefaultHost, ForwardRule, NatConfig
+from router.reasons import Reason
+from router.routing import Place, RoutingConfig, RoutingTable
+from router.wire.gso import segment_length, segments
+from router.wire.icmpv4 import Icmp, Type, Unreachable
+from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP, IPv4, fragment
+from router.wire.malformed import Malformed
+from router.wire.tcp import Flag, Tcp
+from router.wire.transport import Transport, parse_transport
+from router.wire.vnet import PLAIN, VNET_HEADER_LENGTH, VnetHeader
+
+__all__ = ["Forwarder", "ForwarderConfig", "Transmit"]
+
+_IP_AND_TCP_HEADERS = 40  # bytes; the MSS is what an MTU leaves (RFC 9293, section 3.7.1)
+_MAX_TTL = 255
+_WITH_PORTS = frozenset({PROTO_ICMP, PROTO_TCP, PROTO_UDP})
+
+
+@dataclass(frozen=True, slots=True)
+class ForwarderConfig:
+    """What the forwarder is told once.
+
+    `ttl_adjustment` is what to add to each packet's time to live so that the whole box counts as
+    one hop: the kernel's forwarding steps on the path, minus one.
+    """
+
+    routing: RoutingConfig
+    nat: NatConfig = field(default_factory=NatConfig)
+    lan_mtu: int = 1500
+    ttl_adjustment: int = -1
+    answer_wan_ping: bool = True
+    mss_clamp: bool = True
+    fastpath: bool = True
+
+
+class Transmit(NamedTuple):
+    """A frame, virtio-net header included, to be sent on a side."""
+
+    side: Side
+    frame: bytes
+
+
+class _Step(NamedTuple):
+    session: Session
+    outbound: bool
+
+
+class _Way(NamedTuple):
+    """What was decided for a datagram: translations in order, and its new identification."""
+
+    steps: tuple[_Step, ...]
+    identification: int | None
+
+
+class _Arrival(NamedTuple):
+    """One packet on its way through."""
+
+    packet: IPv4
+    transport: Transport
+    offload: VnetHeader
+    side: Side
+    now: float
+    datagram: DatagramKey
+
+
+class Forwarder:
+    """Routes and translates; owned by one thread."""
+
+    def __init__(
+        self,
+        config: ForwarderConfig,
+        *,
+        rng: Rng,
+        forwards: Sequence[ForwardRule | DefaultHost] = (),
+    ) -> None:
+        self._config = config
+        limits, timeouts = config.nat.limits, config.nat.timeouts
+        self._routing = RoutingTable(config.routing)
+        self.cache = RewriteCache(config.ttl_adjustment)
+        self._nat = Nat(
+            config.nat,
+            forwards,
+            config.routing.lan_networks,
+            rng=rng,
+            cache=self.cache if config.fastpath else None,
+            ttl_adjustment=config.ttl_adjustment,
+        )
+        self._fragments: Fragments[_Way] = Fragments(
+            timeouts.fragment, limits.fragmented_datagrams, limits.fragment_bytes
+        )
+        self._answers = Answers(limits.icmp_errors_per_second)
+        self._identification = rng.randrange(0, 65536)
+        self._line_address: int | None = None
+        self._mtu = {Side.LAN: config.lan_mtu, Side.WAN: config.lan_mtu}
+        self._effects: list[Transmit] = []
+        self.counters: Counter[Reason] = Counter()
+        self.malformed: Counter[Malformed] = Counter()
+        self.last_reason = Reason.MALFORMED
+        self.cache.max_packet[Verdict.TO_LAN] = config.lan_mtu
+
+    # The line
+
+    def line_up(self, address: int, mtu: int, *, now: float) -> None:
+        """Note that the line has an address; packets up to `mtu` bytes go out from now on."""
+        self._line_address = address
+        self._mtu[Side.WAN] = mtu
+        self.cache.max_packet[Verdict.TO_WAN] = mtu
+        self._nat.set_line_address(address, now)
+
+    def line_down(self, *, now: float) -> None:
+        """Note that the line is gone; sessions wait for it to come back with the same address."""
+        self._line_address = None
+        self.cache.clear()
+        self._nat.set_line_address(None, now)
+
+    # From the LAN
+
+    def from_lan(self, buffer: bytearray, length: int, *, now: float) -> Verdict:
+        """Take the frame of `length` bytes that the cache missed; see the module's theory."""
+        arrival = self._check(buffer, length, Side.LAN, now)
+        if isinstance(arrival, Verdict):
+            return arrival
+        packet = arrival.packet
+        if self._routing.lookup(packet.source).place not in (Place.LAN, Place.LOCAL):
+            return self._drop(Reason.SPOOFED)
+        place = self._routing.lookup(packet.destination).place
+        if place is Place.LAN:
+            return self._between_lans(arrival)
+        if place is Place.LOCAL:
+            return self._local(arrival)
+        if place is not Place.LINE:
+            broadcast = place is Place.BROADCAST
+            return self._drop(Reason.BROADCAST if broadcast else Reason.MARTIAN_DESTINATION)
+        if self._pings_router(arrival) or self._is_router_only(packet.destination):
+            return self._local(arrival)
+        return self._to_line(arrival)
+
+    def _is_router_only(self, address: int) -> bool:
+        return address == self._line_address and not self._nat.owns(address)
+
+    def _pings_router(self, arrival: _Arrival) -> bool:
+        transport = arrival.transport
+        return (
+            arrival.packet.destination == self._line_address
+            and isinstance(transport, Icmp)
+            and transport.type == Type.ECHO
+        )
+
+    def _between_lans(self, arrival: _Arrival) -> Verdict:
+        refused = self._refuse_hops_and_size(arrival, self._config.routing.lan_address, Side.LAN)
+        if refused is not None:
+            return refused
+        self._take_hop(arrival.packet)
+        return self._emit(arrival, Side.LAN, Reason.LAN_TO_LAN)
+
+    def _to_line(self, arrival: _Arrival) -> Verdict:
+        packet = arrival.packet
+        router = self._config.routing.lan_address
+        if self._line_address is None:
+            return self._error(arrival, router, Type.UNREACHABLE, Unreachable.NETWORK)
+        hairpin = self._nat.owns(packet.destination)
+        side = Side.LAN if hairpin else Side.WAN
+        refused = self._refuse_hops_and_size(arrival, router, side)
+        if refused is not None:
+            return refused
+        way = self._way(arrival) or self._decide_outbound(arrival, hairpin=hairpin)
+        if isinstance(way, _Way):
+            return self._follow(arrival, way, side)
+        if way in (Reason.LIMIT, Reason.NO_PORT, Reason.CONFLICT):
+            code = Unreachable.ADMINISTRATIVELY_PROHIBITED  # RFC 5508 REQ-8
+            return self._error(arrival, router, Type.UNREACHABLE, code, reason=way)
+        return self._drop(way)
+
+    def _decide_outbound(self, arrival: _Arrival, *, hairpin: bool) -> _Way | Reason:
+        packet, transport = arrival.packet, arrival.transport
+        if _awaits_first(arrival):
+            return self._hold(arrival)
+        known = len(self._nat.table)
+        session = self._nat.outbound(packet, transport, arrival.now)
+        if isinstance(session, Reason):
+            return session
+        self._note_decision(Reason.NEW_SESSION, known, transport)
+        if hairpin:
+            return self._turn_back(arrival, session)
+        identification = None
+        if packet.is_fragment:
+            self._identification = identification = (self._identification + 1) & 0xFFFF
+        return _Way((_Step(session, outbound=True),), identification)
+
+    def _turn_back(self, arrival: _Arrival, session: Session) -> _Way | Reason:
+        """Decide the second half of a hairpin on the packet as the first half makes it."""
+        if not self._config.nat.hairpinning:
+            return Reason.UNSOLICITED
+        packet = arrival.packet
+        original = bytes(packet.buffer[packet.start : packet.end])
+        self._translate(arrival, _Step(session, outbound=True))
+        transport = parse_transport(packet)
+        assert not isinstance(transport, Malformed)
+        back = self._nat.inbound(packet, transport, arrival.now, hairpin=True)
+        _restore(packet, original)
+        if isinstance(back, Reason):
+            return back
+        return _Way((_Step(session, outbound=True), _Step(back, outbound=False)), None)
+
+    # From the line
+
+    def from_wan(self, buffer: bytearray, length: int, *, now: float) -> Verdict:
+        """Take the frame of `length` bytes that the cache missed; see the module's theory."""
+        arrival = self._check(buffer, length, Side.WAN, now)
+        if isinstance(arrival, Verdict):
+            return arrival
+        packet = arrival.packet
+        destination = packet.destination
+        origin = self._routing.lookup(packet.source).place
+        if origin in (Place.MARTIAN, Place.BROADCAST):
+            return self._drop(Reason.MARTIAN_SOURCE)
+        if origin is not Place.LINE or self._is_ours(packet.source):
+            return self._drop(Reason.SPOOFED)
+        if self._routing.lookup(destination).place is Place.BROADCAST:
+            return self._drop(Reason.BROADCAST)
+        if not self._is_ours(destination):
+            return self._drop(Reason.NOT_OURS)
+        if self._config.answer_wan_ping and self._pings_router(arrival):
+            return self._local(arrival)
+        if not self._nat.owns(destination):
+            return self._drop(Reason.LOCAL_IGNORED)
+        return self._to_lan(arrival)
+
+    def _is_ours(self, address: int) -> bool:
+        return address == self._line_address or self._nat.owns(address)
+
+    def _to_lan(self, arrival: _Arrival) -> Verdict:
+        way = self._way(arrival) or self._decide_inbound(arrival)
+        if isinstance(way, Reason):
+            return self._drop(way)
+        router = arrival.packet.destination
+        refused = self._refuse_hops_and_size(arrival, router, Side.LAN)
+        if refused is not None:
+            return refused
+        return self._follow(arrival, way, Side.LAN)
+
+    def _decide_inbound(self, arrival: _Arrival) -> _Way | Reason:
+        if _awaits_first(arrival):
+            return self._hold(arrival)
+        known = len(self._nat.table)
+        session = self._nat.inbound(arrival.packet, arrival.transport, arrival.now)
+        if isinstance(session, Reason):
+            return session
+        reason = Reason.FORWARDED if session.mapping.static else Reason.FILTER_PASSED
+        self._note_decision(reason, known, arrival.transport)
+        return _Way((_Step(session, outbound=False),), None)
+
+    # Steps both walks share
+
+    def _check(self, buffer: bytearray, length: int, side: Side, now: float) -> _Arrival | Verdict:
+        """Look at every byte that will be used; malformed packets end here."""
+        packet = IPv4.parse(buffer, VNET_HEADER_LENGTH, length)
+        if isinstance(packet, Malformed):
+            return self._drop_malformed(packet)
+        if packet.source_routed:
+            return self._drop(Reason.SOURCE_ROUTED)
+        transport = parse_transport(packet)
+        if isinstance(transport, Malformed):
+            return self._drop_malformed(transport)
+        offload = VnetHeader.read(buffer)
+        return _Arrival(packet, transport, offload, side, now, DatagramKey.of(packet))
+
+    def _way(self, arrival: _Arrival) -> _Way | None:
+        """Return what the first fragment of the same datagram decided."""
+        if not arrival.packet.fragment_offset:
+            return None
+        self.last_reason = Reason.FRAGMENT
+        return self._fragments.way(arrival.datagram)
+
+    def _hold(self, arrival: _Arrival) -> Reason:
+        frame = bytes(arrival.packet.buffer[: arrival.packet.end])
+        self._fragments.hold(arrival.datagram, frame, arrival.now)
+        return Reason.FRAGMENT_HELD
+
+    def _follow(self, arrival: _Arrival, way: _Way, side: Side) -> Verdict:
+        """Translate the packet and send it on, and behind a first fragment what waited for it."""
+        reason = self.last_reason
+        packet, transport = arrival.packet, arrival.transport
+        for step in way.steps:
+            self._translate(arrival, step)
+            self._nat.note(step.session, packet, transport, arrival.now, outbound=step.outbound)
+        if way.identification is not None:
+            packet.set_identification(way.identification)
+        self._take_hop(packet)
+        self._clamp_mss(arrival)
+        if not packet.is_fragment or packet.fragment_offset:
+            return self._emit(arrival, side, reason)
+        released = self._fragments.decide(arrival.datagram, way, arrival.now)
+        if not released:
+            return self._emit(arrival, side, reason)
+        if self._emit(arrival, side, reason) is not Verdict.ANSWERED:
+            self._effects.append(Transmit(side, bytes(packet.buffer[: packet.end])))
+        self._release(released, arrival.side, arrival.now)
+        return Verdict.ANSWERED
+
+    def _release(self, frames: Sequence[bytes], side: Side, now: float) -> None:
+        for frame in frames:
+            buffer = bytearray(frame)
+            enter = self.from_lan if side is Side.LAN else self.from_wan
+            verdict = enter(buffer, len(buffer), now=now)
+            if verdict in (Verdict.TO_LAN, Verdict.TO_WAN):
+                leaving = Side.LAN if verdict is Verdict.TO_LAN else Side.WAN
+                self._effects.append(Transmit(leaving, bytes(buffer)))
+
+    def _translate(self, arrival: _Arrival, step: _Step) -> None:
+        self._nat.translate(
+            step.session,
+            arrival.packet,
+            arrival.transport,
+            outbound=step.outbound,
+            partial=arrival.offload.partial,
+        )
+
+    def _take_hop(self, packet: IPv4) -> None:
+        packet.set_ttl(min(packet.ttl + self._config.ttl_adjustment, _MAX_TTL))
+
+    def _clamp_mss(self, arrival: _Arrival) -> None:
+        segment = arrival.transport
+        if self._config.mss_clamp and isinstance(segment, Tcp) and segment.flags & Flag.SYN:
+            limit = min(self._mtu.values()) - _IP_AND_TCP_HEADERS
+            segment.clamp_mss(limit, partial=arrival.offload.partial)
+
+    def _refuse_hops_and_size(self, arrival: _Arrival, router: int, side: Side) -> Verdict | None:
+        """Answer from `router` if the packet cannot reach `side`; the packet is still untouched."""
+        packet, mtu = arrival.packet, self._mtu[side]
+        if packet.ttl + self._config.ttl_adjustment < 1:
+            return self._error(arrival, router, Type.TIME_EXCEEDED, 0, reason=Reason.TTL_EXPIRED)
+        if packet.dont_fragment and segment_length(packet, arrival.offload) > mtu:
+            code = Unreachable.FRAGMENTATION_NEEDED
+            return self._error(
+                arrival, router, Type.UNREACHABLE, code, reason=Reason.TOO_BIG, mtu=mtu
+            )
+        return None
+
+    def _emit(self, arrival: _Arrival, side: Side, reason: Reason) -> Verdict:
+        """Send the packet on, in fragments if its next link asks for that."""
+        packet, mtu = arrival.packet, self._mtu[side]
+        self._count(reason)
+        if segment_length(packet, arrival.offload) <= mtu:
+            return Verdict.TO_LAN if side is Side.LAN else Verdict.TO_WAN
+        for piece in segments(packet, arrival.offload):
+            self._effects.extend(Transmit(side, PLAIN + part) for part in fragment(piece, mtu))
+        return Verdict.ANSWERED
+
+    # Answers and accounts
+
+    def _local(self, arrival: _Arrival) -> Verdict:
+        answer = self._answers.local(arrival.packet, arrival.transport, arrival.now)
+        if answer is None:
+            return self._drop(Reason.LOCAL_IGNORED)
+        return self._answer(arrival.side, answer, Reason.LOCAL)
+
+    def _error(
+        self,
+        arrival: _Arrival,
+        router: int,
+        type_: int,
+        code: int,
+        *,
+        reason: Reason = Reason.NO_ROUTE,
+        mtu: int = 0,
+    ) -> Verdict:
+        answer = self._answers.error(router, arrival.packet, type_, code, now=arrival.now, mtu=mtu)
+        return self._answer(arrival.side, answer, reason) if answer else self._drop(reason)
+
+    def _answer(self, side: Side, packet: bytes, reason: Reason) -> Verdict:
+        self._count(reason)
+        self._effects.append(Transmit(side, PLAIN + packet))
+        return Verdict.ANSWERED
+
+    def _drop(self, reason: Reason) -> Verdict:
+        self._count(reason)
+        return Verdict.DROP
+
+    def _drop_malformed(self, malformed: Malformed) -> Verdict:
+        self.malformed[malformed] += 1
+        return self._drop(Reason.MALFORMED)
+
+    def _count(self, reason: Reason) -> None:
+        self.counters[reason] += 1
+        self.last_reason = reason
+
+    def _note_decision(self, opened: Reason, known: int, transport: Transport) -> None:
+        if isinstance(transport, Icmp) and transport.is_error:
+            self.last_reason = Reason.ICMP_ERROR
+        else:
+            self.last_reason = opened if len(self._nat.table) > known else Reason.SESSION
+
+    # Time, effects and views
+
+    def next_deadline(self) -> float | None:
+        """Return the instant at which `handle_timer` has something to do, None for never."""
+        deadlines = (self._nat.next_deadline(), self._fragments.next_deadline())
+        return min((d for d in deadlines if d is not None), default=None)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Forget what is too old; answer unsolicited SYNs that were silent for long enough."""
+        self._fragments.expire(now)
+        for held in self._nat.expire(now):
+            packet = IPv4.parse(bytearray(held), 0, len(held), quoted=True)
+            assert isinstance(packet, IPv4)
+            code = Unreachable.PORT
+            answer = self._answers.error(
+                packet.destination, packet, Type.UNREACHABLE, code, now=now
+            )
+            if answer is not None:
+                self._effects.append(Transmit(Side.WAN, PLAIN + answer))
+
+    def take_effects(self) -> list[Transmit]:
+        """Return what there is to send, in order, and forget it."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    @property
+    def forwards(self) -> tuple[ForwardRule | DefaultHost, ...]:
+        """The forward rules in force."""
+        return self._nat.forwards.rules
+
+    def replace_forwards(
+        self, rules: Sequence[ForwardRule | DefaultHost], *, reset_affected: bool, now: float
+    ) -> int:
+        """Put other rules in force; return how many sessions were closed for it."""
+        return self._nat.replace_forwards(rules, now, reset_affected=reset_affected)
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions there are."""
+        return len(self._nat.table)
+
+    @property
+    def mapping_count(self) -> int:
+        """How many mappings there are."""
+        return self._nat.table.mapping_count
+
+    def sessions(self) -> Iterator[Session]:
+        """Return every session, the oldest first."""
+        return self._nat.table.sessions()
+
+    def mappings(self) -> Iterator[Mapping]:
+        """Return every mapping, the oldest first."""
+        return iter(self._nat.table.mappings())
+
+
+def _awaits_first(arrival: _Arrival) -> bool:
+    """Whether the packet's ports were in another fragment."""
+    return bool(arrival.packet.fragment_offset) and arrival.packet.protocol in _WITH_PORTS
+
+
+def _restore(packet: IPv4, original: bytes) -> None:
+    packet.buffer[packet.start : packet.end] = original
+    view = IPv4.parse(packet.buffer, packet.start, packet.end)
+    assert isinstance(view, IPv4)
+    packet.source, packet.destination = view.source, view.destination

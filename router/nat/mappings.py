@@ -1,0 +1,150 @@
+"""Making mappings: what a mapping depends on, and the external endpoint it gets.
+
+Theory of operation. One `PortPool` exists per protocol and external address. A mapping gets its
+port from the pool, from the forward that names its internal endpoint, or, on an address of its
+own or in a protocol without ports, keeps what it has. What a mapping took is given back when its
+last session closes, or at once if it never got one.
+"""
+
+from router.devices import Rng
+from router.nat.addressing import (
+    Addressing,
+    MasqueradeAddressing,
+    OneToOneAddressing,
+    RoutedAddressing,
+)
+from router.nat.forwards import Forwards
+from router.nat.ports import PortPool, PortRules
+from router.nat.table import Mapping, MappingKey, SessionTable
+from router.nat.types import MappingBehavior, NatConfig, OneToOne, Routed
+from router.reasons import Reason
+from router.wire.address import Endpoint, Network
+from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP
+
+__all__ = ["WITH_PORTS", "MappingMaker"]
+
+WITH_PORTS = frozenset({PROTO_ICMP, PROTO_TCP, PROTO_UDP})  # ports, or query ids that serve as such
+_QUERY_IDS = range(1, 65536)  # id 0 is left out so that no all-zero ICMP message arises
+_LOW_PORTS = range(1, 1024)  # RFC 4787 REQ-3a
+
+
+class MappingMaker:
+    """Finds or makes the mapping of a new session and takes back what it used."""
+
+    def __init__(
+        self, config: NatConfig, lan_networks: tuple[Network, ...], table: SessionTable, rng: Rng
+    ) -> None:
+        self._config = config
+        self._table = table
+        self._rng = rng
+        self._pools: dict[tuple[int, int], PortPool] = {}
+        self._forwards = Forwards()
+        self.addressing = _addressing(config, lan_networks)
+
+    def use_forwards(self, forwards: Forwards) -> None:
+        """Keep dynamic mappings off the ports of `forwards`, and let servers speak from them."""
+        self._forwards = forwards
+        for (protocol, _), pool in self._pools.items():
+            pool.reserved = forwards.reserved(protocol)
+
+    def _key(self, protocol: int, internal: Endpoint, remote: Endpoint) -> MappingKey:
+        """Return what a mapping depends on (RFC 4787, section 4.1).
+
+        Without ports there is nothing to tell two remotes' replies apart by but their address.
+        """
+        behavior = self._config.mapping
+        if behavior is MappingBehavior.ADDRESS_AND_PORT_DEPENDENT:
+            return protocol, internal, remote.address, remote.port
+        if behavior is MappingBehavior.ADDRESS_DEPENDENT or protocol not in WITH_PORTS:
+            return protocol, internal, remote.address, 0
+        return protocol, internal, 0, 0
+
+    def dynamic(
+        self, protocol: int, internal: Endpoint, remote: Endpoint, now: float
+    ) -> Mapping | Reason:
+        """Return the mapping a new outbound session to `remote` shares or gets."""
+        key = self._key(protocol, internal, remote)
+        mapping = self._table.mapping(key) or self._new(key, now)
+        if isinstance(mapping, Mapping) and self._table.by_external(
+            protocol, mapping.external, remote
+        ):
+            self.forget_unused(mapping, now)
+            return Reason.CONFLICT
+        return mapping
+
+    def _new(self, key: MappingKey, now: float) -> Mapping | Reason:
+        protocol, internal = key[:2]
+        address = self.addressing.acquire(internal.address, now)
+        if address is None:
+            return Reason.NO_PORT
+        static_port = self._forwards.external_port(protocol, internal)
+        pooled = protocol in WITH_PORTS and static_port is None and not self.addressing.exclusive
+        port = internal.port if static_port is None else static_port
+        if pooled:
+            allocated = self._pool(protocol, address).allocate(internal, now)
+            if allocated is None:
+                self.addressing.release(internal.address, now)
+                return Reason.NO_PORT
+            port = allocated
+        static = static_port is not None
+        return Mapping(
+            key,
+            Endpoint(address, port),
+            self._config.timeouts,
+            static=static,
+            pooled=pooled,
+            refreshed_at=now,
+        )
+
+    def static(
+        self, protocol: int, internal: Endpoint, external: Endpoint, remote: Endpoint, now: float
+    ) -> Mapping:
+        """Return a mapping that leads from `external` to `internal` because a rule says so."""
+        self.addressing.acquire(internal.address, now)
+        by_rule = external.port in self._forwards.reserved(protocol)
+        pooled = protocol in WITH_PORTS and not by_rule and not self.addressing.exclusive
+        if pooled:
+            pooled = self._pool(protocol, external.address).claim(external.port)
+        key = self._key(protocol, internal, remote)
+        return Mapping(
+            key, external, self._config.timeouts, static=True, pooled=pooled, refreshed_at=now
+        )
+
+    def forget_unused(self, mapping: Mapping, now: float) -> None:
+        """Give back what a mapping took that got no session."""
+        if not mapping.sessions:
+            self.release(mapping, now)
+
+    def release(self, mapping: Mapping, now: float) -> None:
+        """Give back the address and port of a mapping that is gone."""
+        self.addressing.release(mapping.internal.address, now)
+        if mapping.pooled:
+            pool = self._pool(mapping.protocol, mapping.external.address)
+            pool.release(mapping.external.port, mapping.internal, now)
+
+    def _pool(self, protocol: int, address: int) -> PortPool:
+        pool = self._pools.get((protocol, address))
+        if pool is None:
+            reserved = self._forwards.reserved(protocol)
+            pool = PortPool(self._port_rules(protocol), reserved, self._rng)
+            self._pools[protocol, address] = pool
+        return pool
+
+    def _port_rules(self, protocol: int) -> PortRules:
+        config = self._config
+        first, last = config.dynamic_ports
+        if protocol == PROTO_ICMP:
+            rest_s = config.timeouts.port_quarantine
+            return PortRules(None, _QUERY_IDS, config.port_preservation, False, rest_s)
+        # A TCP port has rested for the transitory timer already (RFC 6888 REQ-8, exceptions).
+        rest_s = config.timeouts.port_quarantine if protocol == PROTO_UDP else 0.0
+        high = range(first, last + 1)
+        return PortRules(_LOW_PORTS, high, config.port_preservation, config.port_parity, rest_s)
+
+
+def _addressing(config: NatConfig, lan_networks: tuple[Network, ...]) -> Addressing:
+    if isinstance(config.address, Routed):
+        return RoutedAddressing(lan_networks)
+    if isinstance(config.address, OneToOne):
+        return OneToOneAddressing(config.address, config.timeouts.port_quarantine)
+    return MasqueradeAddressing()

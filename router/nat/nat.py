@@ -1,0 +1,376 @@
+"""NAT: finds or opens the session of a packet, then rewrites the packet (RFC 3022, RFC 4787).
+
+Theory of operation. Deciding and editing are two steps, because between them the forwarder may
+find that the packet cannot go on (no hops left, too big) and answers with the packet as it came.
+
+* `outbound` and `inbound` decide: they return the packet's session, opened if it may be, or the
+  `Reason` why there is none. They do not touch the packet.
+* `translate` edits the packet one way. `note` does the session's bookkeeping: TCP state, timer,
+  counters, and the rewrites in the cache once a session is worth it.
+
+Inbound packets are matched in this order: their session; a port forward; the mapping with that
+external endpoint, if its filtering admits the remote; the default host. Hairpinning is `outbound`
+and `translate`, then `inbound` and `translate` on the same packet, so the internal server sees the
+external address of the client (RFC 4787 REQ-9a), and every rule above holds for it as well.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from router.devices import Rng, Side, Verdict
+from router.fastpath import Rewrite, RewriteCache
+from router.nat.forwards import Forwards
+from router.nat.icmp import find_session, translate_error
+from router.nat.mappings import WITH_PORTS, MappingMaker
+from router.nat.table import Mapping, Session, SessionTable
+from router.nat.tcp import CACHEABLE, Tracker
+from router.nat.types import (
+    DefaultHost,
+    FilteringBehavior,
+    ForwardRule,
+    NatConfig,
+    UnsolicitedSyn,
+)
+from router.nat.unsolicited import UnsolicitedSyns
+from router.reasons import Reason
+from router.wire.address import Endpoint, Network
+from router.wire.icmpv4 import Icmp
+from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP, IPv4
+from router.wire.tcp import Flag, Tcp
+from router.wire.transport import Transport, translate
+from router.wire.udp import Udp
+
+__all__ = ["Nat"]
+
+_HANDSHAKE = Flag.SYN | Flag.ACK | Flag.RST | Flag.FIN
+
+
+class Nat:
+    """Sessions and mappings of one pair of networks; `lan_networks` matter when routed."""
+
+    def __init__(
+        self,
+        config: NatConfig,
+        forwards: Sequence[ForwardRule | DefaultHost],
+        lan_networks: tuple[Network, ...],
+        *,
+        rng: Rng,
+        cache: RewriteCache | None,
+        ttl_adjustment: int,
+    ) -> None:
+        self._config = config
+        self._cache = cache
+        self._ttl_adjustment = ttl_adjustment
+        self.table = SessionTable()
+        self._maker = MappingMaker(config, lan_networks, self.table, rng)
+        self._addressing = self._maker.addressing
+        self.forwards = Forwards(forwards)
+        self._maker.use_forwards(self.forwards)
+        self.unsolicited = UnsolicitedSyns(
+            config.timeouts.unsolicited_syn, config.limits.unsolicited_syns
+        )
+
+    # Deciding
+
+    def owns(self, address: int) -> bool:
+        """Whether packets to `address` are for a session, a forward or nobody."""
+        return self._addressing.owns(address)
+
+    def outbound(self, packet: IPv4, transport: Transport, now: float) -> Session | Reason:
+        """Return the session of a packet from the LAN, opened if the packet may open one."""
+        if isinstance(transport, Icmp) and not _is_query(transport):
+            return find_session(self.table, packet, transport, outbound=True)
+        internal, remote = _endpoints(packet, transport, outbound=True)
+        session = self.table.by_internal(packet.protocol, internal, remote)
+        if session is not None:
+            return session
+        if not _may_open_outbound(transport):
+            return Reason.NO_SESSION
+        if self._at_limit(internal.address):
+            return Reason.LIMIT
+        mapping = self._maker.dynamic(packet.protocol, internal, remote, now)
+        if isinstance(mapping, Reason):
+            return mapping
+        return self._open(mapping, remote, transport, now, outbound=True, refreshed_at=now)
+
+    def inbound(
+        self, packet: IPv4, transport: Transport, now: float, *, hairpin: bool = False
+    ) -> Session | Reason:
+        """Return the session of a packet to an external address, opened if a rule says so.
+
+        A `hairpin` packet comes from one of our own hosts; source restrictions of forwards are
+        about strangers and do not apply to it.
+        """
+        if isinstance(transport, Icmp) and not _is_query(transport):
+            return find_session(self.table, packet, transport, outbound=False)
+        external, remote = _endpoints(packet, transport, outbound=False)
+        session = self.table.by_external(packet.protocol, external, remote)
+        if session is not None:
+            return session
+        if not _may_open_inbound(transport):
+            return Reason.NO_SESSION
+        found = self._admit(packet.protocol, external, remote, now, hairpin=hairpin)
+        if isinstance(found, Reason):
+            self._hold_syn(packet, transport, external, remote, now)
+            return found
+        mapping, refreshed_at = found
+        if self._at_limit(mapping.internal.address):
+            self._maker.forget_unused(mapping, now)
+            return Reason.LIMIT
+        return self._open(
+            mapping, remote, transport, now, outbound=False, refreshed_at=refreshed_at
+        )
+
+    def _admit(
+        self, protocol: int, external: Endpoint, remote: Endpoint, now: float, *, hairpin: bool
+    ) -> tuple[Mapping, float] | Reason:
+        """Return the mapping that lets a stranger in and since when it counts as used."""
+        host = None
+        if self._addressing.exclusive:
+            host = self._addressing.host_of(external.address)
+            if host is None:
+                return Reason.UNSOLICITED
+        source = None if hairpin else remote.address
+        target = self.forwards.target(protocol, external.port, source, host)
+        if isinstance(target, Reason):
+            return target
+        mapping = self.table.mapping_at(protocol, external)
+        if target is None and mapping is not None:
+            if not self._permits(mapping, remote):
+                return Reason.FILTERED
+            inbound_counts = self._config.inbound_refresh or protocol == PROTO_TCP
+            return mapping, now if inbound_counts else mapping.refreshed_at
+        target = target or self.forwards.default_target(external.port, source, host)
+        if target is None:
+            return Reason.UNSOLICITED
+        if mapping is None or mapping.internal != target:
+            mapping = self._maker.static(protocol, target, external, remote, now)
+        return mapping, now
+
+    def _permits(self, mapping: Mapping, remote: Endpoint) -> bool:
+        filtering = self._config.filtering
+        if filtering is FilteringBehavior.ENDPOINT_INDEPENDENT and mapping.static:
+            # A forward that was taken back must not stay open to everyone while a session lives.
+            return any(session.opened_outbound for session in mapping.sessions.values())
+        return self._permit(remote) in mapping.permitted
+
+    def _permit(self, remote: Endpoint) -> Endpoint | None:
+        """Return as much of the remote endpoint as filtering looks at."""
+        filtering = self._config.filtering
+        if filtering is FilteringBehavior.ENDPOINT_INDEPENDENT:
+            return None
+        if filtering is FilteringBehavior.ADDRESS_DEPENDENT:
+            return Endpoint(remote.address, 0)
+        return remote
+
+    def _hold_syn(
+        self, packet: IPv4, transport: Transport, external: Endpoint, remote: Endpoint, now: float
+    ) -> None:
+        if (
+            self._config.unsolicited_syn is UnsolicitedSyn.UNREACHABLE
+            and isinstance(transport, Tcp)
+            and not packet.is_fragment
+        ):
+            held = bytes(packet.buffer[packet.start : transport.data])
+            self.unsolicited.hold(external, remote, held, now)
+
+    def _at_limit(self, internal: int) -> bool:
+        limits = self._config.limits
+        return (
+            len(self.table) >= limits.sessions
+            or self.table.count_of(internal) >= limits.sessions_per_host
+        )
+
+    # Sessions
+
+    def _open(
+        self,
+        mapping: Mapping,
+        remote: Endpoint,
+        transport: Transport,
+        now: float,
+        *,
+        outbound: bool,
+        refreshed_at: float,
+    ) -> Session | Reason:
+        if self.table.by_internal(mapping.protocol, mapping.internal, remote):
+            self._maker.forget_unused(mapping, now)  # two forwards lead one remote to one endpoint
+            return Reason.CONFLICT
+        internal, external = mapping.internal, mapping.external
+        hops = self._ttl_adjustment
+        session = Session(
+            mapping,
+            remote,
+            Rewrite(Verdict.TO_WAN, (internal, remote), (external, remote), hops),
+            Rewrite(Verdict.TO_LAN, (remote, external), (remote, internal), hops),
+            opened_outbound=outbound,
+            inbound_refreshes=self._config.inbound_refresh or mapping.protocol == PROTO_TCP,
+            refreshed_at=refreshed_at,
+            tracker=Tracker(transport, outbound=outbound) if isinstance(transport, Tcp) else None,
+            permit=self._permit(remote),
+        )
+        self.table.open(session)
+        if outbound and isinstance(transport, Tcp):
+            self.unsolicited.forget(external, remote)
+        return session
+
+    def translate(
+        self, session: Session, packet: IPv4, transport: Transport, *, outbound: bool, partial: bool
+    ) -> None:
+        """Rewrite `packet` for the side it goes to."""
+        mapping, remote = session.mapping, session.remote
+        if isinstance(transport, Icmp) and transport.is_error:
+            translate_error(session, packet, outbound=outbound)
+        elif outbound:
+            translate(packet, mapping.external, remote, partial=partial)
+        else:
+            if mapping.protocol == PROTO_ICMP:
+                remote = Endpoint(remote.address, mapping.internal.port)
+            translate(packet, remote, mapping.internal, partial=partial)
+
+    def note(
+        self, session: Session, packet: IPv4, transport: Transport, now: float, *, outbound: bool
+    ) -> None:
+        """Account for a packet that passes: counters, TCP state, timer, rewrite cache.
+
+        ICMP errors leave no trace in the session (RFC 5508 REQ-6, RFC 7857 section 7.1).
+        """
+        if isinstance(transport, Icmp) and transport.is_error:
+            return
+        rewrite = session.outbound if outbound else session.inbound
+        rewrite.packets += 1
+        rewrite.bytes += packet.total_length
+        if packet.fragment_offset and packet.protocol in WITH_PORTS:
+            return  # the first fragment has done the rest
+        self._refresh(session, transport, now, outbound=outbound)
+        if not packet.is_fragment:
+            self._install(session)
+
+    def _refresh(
+        self, session: Session, transport: Transport, now: float, *, outbound: bool
+    ) -> None:
+        if session.tracker is not None and isinstance(transport, Tcp):
+            refreshes = session.tracker.handle(transport, not outbound, session.outbound)
+            if transport.flags & Flag.ACK:
+                rewrite = session.outbound if outbound else session.inbound
+                rewrite.acknowledgment = transport.acknowledgment
+                rewrite.window = transport.window
+        else:
+            refreshes = outbound or session.inbound_refreshes
+        if refreshes:
+            session.refreshed_at = now
+            if outbound:
+                session.mapping.refreshed_at = now
+        self.table.schedule(session)
+
+    def _install(self, session: Session) -> None:
+        """Let the cache take over, or take a session back from it, as its state demands.
+
+        A session of one packet is not worth an entry; the second one makes it so.
+        """
+        if self._cache is None:
+            return
+        protocol = session.mapping.protocol
+        if session.tracker is not None:
+            steady = session.tracker.state in CACHEABLE
+        else:
+            used = session.outbound.packets + session.inbound.packets
+            steady = protocol == PROTO_UDP and used > 1
+        if steady and not self.owns(session.remote.address):
+            self._cache.install(Side.LAN, protocol, session.outbound)
+            self._cache.install(Side.WAN, protocol, session.inbound)
+        elif session.tracker is not None:
+            self._uninstall(session)
+
+    def _uninstall(self, session: Session) -> None:
+        if self._cache is not None:
+            protocol = session.mapping.protocol
+            self._cache.remove(Side.LAN, protocol, session.outbound)
+            self._cache.remove(Side.WAN, protocol, session.inbound)
+
+    def _close(self, session: Session, now: float) -> None:
+        self._uninstall(session)
+        if self.table.close(session):
+            self._maker.release(session.mapping, now)
+
+    # Time and change
+
+    def next_deadline(self) -> float | None:
+        """Return when `expire` has something to do."""
+        deadlines = (self.table.next_deadline(), self.unsolicited.next_deadline())
+        return min((d for d in deadlines if d is not None), default=None)
+
+    def expire(self, now: float) -> list[bytes]:
+        """Close idle sessions; return held SYNs that are due for a port unreachable."""
+        for session in self.table.expired(now):
+            self._close(session, now)
+        return self.unsolicited.take_due(now)
+
+    def set_line_address(self, address: int | None, now: float) -> None:
+        """Note the line's address; sessions that used another of its addresses are closed."""
+        self._addressing.set_line_address(address)
+        if address is None:
+            return
+        gone = [s for s in self.table.sessions() if not self.owns(s.mapping.external.address)]
+        for session in gone:
+            self._close(session, now)
+
+    def replace_forwards(
+        self, rules: Sequence[ForwardRule | DefaultHost], now: float, *, reset_affected: bool
+    ) -> int:
+        """Put other rules in force; return how many sessions were closed for it.
+
+        Live sessions stay unless `reset_affected`, which closes those that came in by a rule
+        and that the new rules would not lead to the same place.
+        """
+        self.forwards = Forwards(rules)
+        self._maker.use_forwards(self.forwards)
+        affected = list(self._orphans()) if reset_affected else []
+        for session in affected:
+            self._close(session, now)
+        return len(affected)
+
+    def _orphans(self) -> Iterator[Session]:
+        for session in self.table.sessions():
+            mapping = session.mapping
+            if mapping.static and not self.forwards.leads_to(
+                mapping.protocol, mapping.external.port, mapping.internal, session.remote.address
+            ):
+                yield session
+
+
+def _is_query(message: Icmp) -> bool:
+    return message.is_query or message.is_reply
+
+
+def _endpoints(packet: IPv4, transport: Transport, *, outbound: bool) -> tuple[Endpoint, Endpoint]:
+    """Return our end and the remote one; only our end of an ICMP query carries its id."""
+    source_port = destination_port = 0
+    if isinstance(transport, Tcp | Udp):
+        source_port, destination_port = transport.source_port, transport.destination_port
+    elif isinstance(transport, Icmp):
+        query_id = transport.query_id
+        source_port, destination_port = (query_id, 0) if outbound else (0, query_id)
+    source = Endpoint(packet.source, source_port)
+    destination = Endpoint(packet.destination, destination_port)
+    return (source, destination) if outbound else (destination, source)
+
+
+def _may_open_outbound(transport: Transport) -> bool:
+    """Tell whether the packet opens a session: no answer, reset or FIN; but mid-stream, yes.
+
+    The connection may be older than the router (RFC 5382 REQ-2: all valid sequences pass).
+    """
+    if isinstance(transport, Icmp):
+        return transport.is_query
+    if isinstance(transport, Tcp):
+        return transport.flags & _HANDSHAKE in (Flag.SYN, Flag.ACK)
+    return True
+
+
+def _may_open_inbound(transport: Transport) -> bool:
+    """Tell whether a stranger begins at the beginning."""
+    if isinstance(transport, Icmp):
+        return transport.is_query
+    if isinstance(transport, Tcp):
+        return transport.flags & _HANDSHAKE == Flag.SYN
+    return True

@@ -1,0 +1,334 @@
+"""Mappings, sessions, their indexes and their end.
+
+Theory of operation. A *mapping* ties an internal endpoint to an external one. A *session* is the
+traffic of one mapping with one remote endpoint (RFC 2663, section 2.3); filters, TCP state,
+timers and rewrites belong to sessions, ports belong to mappings.
+
+* A mapping lives while it has sessions; the last one to close takes it along.
+* Every session is found by two keys: (protocol, internal, remote) for outbound packets and
+  (protocol, external, remote) for inbound ones. Both are unique, always.
+* Mappings are found by what their behaviour depends on: internal endpoint and as much of the
+  remote as the mapping behaviour says; and by external endpoint. Protocols without ports have
+  port 0 everywhere, so only the session key tells their mappings apart.
+* Each session has a deadline in a heap. Activity does not touch the heap: when the deadline comes
+  the session says when it will really be idle and is put back. A session whose timer became
+  shorter is put in once more and the older entry recognised as stale by `due_at`.
+* Nothing is ever evicted for something newer (RFC 6888 REQ-11); limits refuse the newcomer.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from router.fastpath import Rewrite
+from router.nat.tcp import LONG_LIVED, Tracker
+from router.nat.types import Timeouts
+from router.wire.address import Endpoint
+from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP
+
+__all__ = ["Mapping", "MappingRow", "Session", "SessionRow", "SessionTable", "protocol_name"]
+
+_Key = TypeVar("_Key")
+_NAMES = {PROTO_ICMP: "icmp", PROTO_TCP: "tcp", PROTO_UDP: "udp"}
+
+MappingKey = tuple[int, Endpoint, int, int]  # protocol, internal, remote address and port or 0
+
+
+def protocol_name(protocol: int) -> str:
+    """Return `tcp`, `udp`, `icmp`, or the protocol's number."""
+    return _NAMES.get(protocol, str(protocol))
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRow:
+    """A mapping as text, safe to hand to another thread."""
+
+    protocol: str
+    internal: str
+    external: str
+    kind: str
+    sessions: int
+    expires_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session as text, safe to hand to another thread; `direction` is of its first packet."""
+
+    protocol: str
+    internal: str
+    external: str
+    remote: str
+    direction: str
+    state: str
+    idle_s: float
+    expires_in_s: float
+    packets_out: int
+    packets_in: int
+    bytes_out: int
+    bytes_in: int
+
+
+class Mapping:
+    """An internal endpoint and the external one it has; `static` ones come from a forward.
+
+    `refreshed_at` is when outbound traffic last passed in any of its sessions (RFC 4787 REQ-6);
+    it lags behind what the rewrite cache passed by a session's timeout at most. `pooled` says
+    that the external port goes back to its pool with the mapping.
+    `permitted` counts, per remote as far as filtering looks at it, the sessions that the
+    internal host opened itself.
+    """
+
+    __slots__ = (
+        "external",
+        "internal",
+        "key",
+        "permitted",
+        "pooled",
+        "protocol",
+        "refreshed_at",
+        "sessions",
+        "static",
+        "timeouts",
+    )
+
+    def __init__(
+        self,
+        key: MappingKey,
+        external: Endpoint,
+        timeouts: Timeouts,
+        *,
+        static: bool,
+        pooled: bool,
+        refreshed_at: float,
+    ) -> None:
+        self.key = key
+        self.protocol = key[0]
+        self.internal = key[1]
+        self.external = external
+        self.timeouts = timeouts
+        self.static = static
+        self.pooled = pooled
+        self.refreshed_at = refreshed_at
+        self.sessions: dict[Endpoint, Session] = {}
+        self.permitted: dict[Endpoint | None, int] = {}
+
+    def row(self, now: float) -> MappingRow:
+        """Return the mapping as text at instant `now`."""
+        expiry = max(s.expires_at() for s in self.sessions.values())
+        return MappingRow(
+            protocol_name(self.protocol),
+            str(self.internal),
+            str(self.external),
+            "static" if self.static else "dynamic",
+            len(self.sessions),
+            max(0.0, expiry - now),
+        )
+
+
+class Session:
+    """One mapping's traffic with one remote endpoint.
+
+    `outbound` and `inbound` are its two rewrites and carry its usage. `refreshed_at` is when the
+    slow path last restarted its timer; what the rewrite cache passed is in `last_used`.
+    """
+
+    __slots__ = (
+        "due_at",
+        "inbound",
+        "inbound_refreshes",
+        "mapping",
+        "opened_outbound",
+        "outbound",
+        "permit",
+        "refreshed_at",
+        "remote",
+        "tracker",
+    )
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        remote: Endpoint,
+        outbound: Rewrite,
+        inbound: Rewrite,
+        *,
+        opened_outbound: bool,
+        inbound_refreshes: bool,
+        refreshed_at: float,
+        tracker: Tracker | None,
+        permit: Endpoint | None,
+    ) -> None:
+        self.mapping = mapping
+        self.remote = remote
+        self.outbound = outbound
+        self.inbound = inbound
+        self.opened_outbound = opened_outbound
+        self.inbound_refreshes = inbound_refreshes
+        self.refreshed_at = refreshed_at
+        self.tracker = tracker
+        self.permit = permit
+        self.due_at = 0.0
+
+    def active_at(self) -> float:
+        """Return when the timer last restarted, on either path."""
+        latest = max(self.refreshed_at, self.outbound.last_used)
+        return max(latest, self.inbound.last_used) if self.inbound_refreshes else latest
+
+    def expires_at(self) -> float:
+        """Return when the session will have been idle for too long."""
+        return self.active_at() + self._timeout()
+
+    def _timeout(self) -> float:
+        timeouts = self.mapping.timeouts
+        if self.tracker is not None:
+            long_lived = self.tracker.state in LONG_LIVED
+            return timeouts.tcp_established if long_lived else timeouts.tcp_transitory
+        if self.mapping.protocol == PROTO_UDP:
+            return timeouts.udp
+        return timeouts.icmp if self.mapping.protocol == PROTO_ICMP else timeouts.other
+
+    def row(self, now: float) -> SessionRow:
+        """Return the session as text at instant `now`."""
+        mapping = self.mapping
+        state = self.tracker.state.name.lower().replace("_", "-") if self.tracker else "open"
+        return SessionRow(
+            protocol_name(mapping.protocol),
+            str(mapping.internal),
+            str(mapping.external),
+            str(self.remote),
+            "outbound" if self.opened_outbound else "inbound",
+            state,
+            max(0.0, now - self.active_at()),
+            max(0.0, self.expires_at() - now),
+            self.outbound.packets,
+            self.inbound.packets,
+            self.outbound.bytes,
+            self.inbound.bytes,
+        )
+
+
+SessionKey = tuple[int, Endpoint, Endpoint]
+
+
+class SessionTable:
+    """All sessions and mappings; it keeps the indexes consistent and decides nothing."""
+
+    def __init__(self) -> None:
+        self._outbound: dict[SessionKey, Session] = {}
+        self._inbound: dict[SessionKey, Session] = {}
+        self._mappings: dict[MappingKey, Mapping] = {}
+        self._external: dict[tuple[int, Endpoint], Mapping] = {}
+        self._per_host: dict[int, int] = {}
+        self.mapping_count = 0
+        self._deadlines: list[tuple[float, int, Session]] = []
+        self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._outbound)
+
+    def sessions(self) -> Iterator[Session]:
+        """Return every session, the oldest first."""
+        return iter(self._outbound.values())
+
+    def mappings(self) -> list[Mapping]:
+        """Return every mapping, the oldest first."""
+        return list(dict.fromkeys(session.mapping for session in self._outbound.values()))
+
+    def count_of(self, internal: int) -> int:
+        """Return how many sessions the internal host has."""
+        return self._per_host.get(internal, 0)
+
+    def by_internal(self, protocol: int, internal: Endpoint, remote: Endpoint) -> Session | None:
+        """Return the session an outbound packet belongs to."""
+        return self._outbound.get((protocol, internal, remote))
+
+    def by_external(self, protocol: int, external: Endpoint, remote: Endpoint) -> Session | None:
+        """Return the session an inbound packet belongs to."""
+        return self._inbound.get((protocol, external, remote))
+
+    def mapping(self, key: MappingKey) -> Mapping | None:
+        """Return the mapping that new sessions with this key share."""
+        return self._mappings.get(key)
+
+    def mapping_at(self, protocol: int, external: Endpoint) -> Mapping | None:
+        """Return the mapping that has this external endpoint."""
+        return self._external.get((protocol, external))
+
+    def open(self, session: Session) -> None:
+        """Index a new session, and its mapping with the first one.
+
+        A mapping never displaces another: while two forwards lead to one internal endpoint, the
+        first found stays the one that new outbound sessions use.
+        """
+        mapping = session.mapping
+        protocol = mapping.protocol
+        if not mapping.sessions:
+            self.mapping_count += 1
+            self._mappings.setdefault(mapping.key, mapping)
+            if mapping.external.port:
+                self._external.setdefault((protocol, mapping.external), mapping)
+        mapping.sessions[session.remote] = session
+        if session.opened_outbound:
+            mapping.permitted[session.permit] = mapping.permitted.get(session.permit, 0) + 1
+        self._outbound[protocol, mapping.internal, session.remote] = session
+        self._inbound[protocol, mapping.external, session.remote] = session
+        host = mapping.internal.address
+        self._per_host[host] = self._per_host.get(host, 0) + 1
+        self.schedule(session)
+
+    def close(self, session: Session) -> bool:
+        """Forget a session; return whether its mapping went with it."""
+        mapping = session.mapping
+        protocol = mapping.protocol
+        session.due_at = 0.0
+        del self._outbound[protocol, mapping.internal, session.remote]
+        del self._inbound[protocol, mapping.external, session.remote]
+        del mapping.sessions[session.remote]
+        if session.opened_outbound:
+            _decrement(mapping.permitted, session.permit)
+        _decrement(self._per_host, mapping.internal.address)
+        if mapping.sessions:
+            return False
+        self.mapping_count -= 1
+        if self._mappings.get(mapping.key) is mapping:
+            del self._mappings[mapping.key]
+        if self._external.get((protocol, mapping.external)) is mapping:
+            del self._external[protocol, mapping.external]
+        return True
+
+    def schedule(self, session: Session) -> None:
+        """Put the session's deadline in order if it came nearer or is new."""
+        deadline = session.expires_at()
+        if not session.due_at or deadline < session.due_at:
+            self._push(session, deadline)
+
+    def _push(self, session: Session, deadline: float) -> None:
+        session.due_at = deadline
+        self._serial += 1
+        heapq.heappush(self._deadlines, (deadline, self._serial, session))
+
+    def next_deadline(self) -> float | None:
+        """Return when `expired` may have something to tell; None while the table is empty."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def expired(self, now: float) -> Iterator[Session]:
+        """Yield each session that is idle for too long; the caller closes it."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            due_at, _, session = heapq.heappop(self._deadlines)
+            if due_at != session.due_at:
+                continue  # closed, or scheduled for an earlier instant since
+            deadline = session.expires_at()
+            if deadline > now:
+                used_at = session.outbound.last_used
+                session.mapping.refreshed_at = max(session.mapping.refreshed_at, used_at)
+                self._push(session, deadline)
+            else:
+                yield session
+
+
+def _decrement(counts: dict[_Key, int], key: _Key) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
