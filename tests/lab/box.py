@@ -1,0 +1,145 @@
+"""A machine between a LAN and the outside, made of network namespaces; needs root.
+
+    alice 192.168.1.10 -- eth1 192.168.1.1 [box] eth2 -- 203.0.113.1 outside 198.51.100.10
+
+`eth2` is up with an address and a default route of its own, as on a machine that was online
+before the router came. IPv6 is off in the box, so that no autoconfiguration changes its state
+while a test compares it.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from router.host import netns
+
+_numbers = count()
+
+TOPOLOGY = """
+{box} link add eth1 type veth peer name eth0 netns {alice}
+{box} link add eth2 type veth peer name eth0 netns {outside}
+{alice} addr add 192.168.1.10/24 dev eth0
+{alice} link set eth0 up
+{alice} route add default via 192.168.1.1
+{outside} addr add 203.0.113.1/24 dev eth0
+{outside} link set eth0 up
+{outside} link set lo up
+{outside} addr add 198.51.100.10/32 dev lo
+{outside} route add 192.168.1.0/24 via 203.0.113.2
+{box} link set lo up
+{box} addr add 192.168.1.1/24 dev eth1
+{box} link set eth1 up
+{box} addr add 203.0.113.7/24 dev eth2
+{box} addr add 203.0.113.8/24 dev eth2 label eth2:1
+{box} link set eth2 up
+{box} route add default via 203.0.113.1 metric 50 mtu 1400
+{box} route add 198.51.100.0/24 via 203.0.113.1 src 203.0.113.8 table 77
+"""
+
+
+class Box:
+    """The three namespaces, and the name of the one the router will make for the WAN."""
+
+    def __init__(self) -> None:
+        prefix = f"pt{os.getpid():x}-{next(_numbers)}"
+        self.alice, self.box, self.outside, self.wan, self.extra = (
+            f"{prefix}-{role}" for role in ("alice", "box", "outside", "wan", "extra")
+        )
+
+    def build(self) -> None:
+        for name in (self.alice, self.box, self.outside):
+            run("ip", "netns", "add", name)
+        self.sysctl("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+        for line in TOPOLOGY.format(**vars(self)).strip().splitlines():
+            name, *arguments = line.split()
+            self.ip(name, *arguments)
+        eventually(lambda: '"LOWERLAYERDOWN"' not in self.ip(self.box, "-j", "link"))
+
+    def remove(self) -> None:
+        for name in (self.alice, self.box, self.outside, self.wan, self.extra):
+            if netns.exists(name):
+                run("ip", "netns", "del", name)
+
+    def ip(self, name: str, *arguments: str) -> str:
+        return run("ip", "-n", name, *arguments)
+
+    def sysctl(self, *settings: str) -> None:
+        run("ip", "netns", "exec", self.box, "sysctl", "-qw", *settings)
+
+    def state(self) -> dict[str, object]:
+        """Return everything plumbing may touch in the box."""
+        tables: dict[str, object] = {
+            what: json.loads(self.ip(self.box, *f"-j {what}".split()))
+            for what in ("addr", "route show table all", "-6 route show table all", "rule")
+        }
+        tables["proxies"] = self.ip(self.box, "neigh", "show", "proxy")
+        with netns.inside(self.box):
+            settings = [
+                path
+                for family in ("ipv4", "ipv6")
+                for part in ("conf", "neigh")
+                for path in Path("/proc/sys/net", family, part).glob("*/*")
+            ]
+            tables["sysctls"] = {str(path): _text(path) for path in settings}
+        tables["namespaces"] = sorted(
+            path.name for path in Path("/run/netns").iterdir() if path.name in vars(self).values()
+        )
+        return tables
+
+    def pings(self, name: str, address: str, *options: str) -> bool:
+        """Return whether an address answers one ping within a second."""
+        command = ["ip", "netns", "exec", name, "ping", "-c1", "-W1", "-n", *options, address]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def a_box() -> Iterator[Box]:
+    box = Box()
+    try:
+        box.build()
+        yield box
+    finally:
+        box.remove()
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 3.0) -> None:
+    """Wait until the kernel, which takes its time over some things, has come round."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def differences(before: dict[str, object], after: dict[str, object]) -> Sequence[str]:
+    """Return what a person wants to read when two states are not the same."""
+    found = []
+    for what, former in before.items():
+        now = after[what]
+        if isinstance(former, dict) and isinstance(now, dict):
+            keys = sorted(former.keys() | now.keys())
+            found += [
+                f"{key}: {former.get(key)!r} -> {now.get(key)!r}"
+                for key in keys
+                if former.get(key) != now.get(key)
+            ]
+        elif former != now:
+            found.append(f"{what}: {former} -> {now}")
+    return found
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
