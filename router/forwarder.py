@@ -21,27 +21,26 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from router.answers import Answers
+from router.arrival import Arrival, check
+from router.departure import Departure, Refusal, Transmit
 from router.devices import Rng, Side, Verdict
 from router.fastpath import RewriteCache
-from router.nat.fragments import DatagramKey, Fragments
+from router.nat.fragments import Fragments
 from router.nat.nat import Nat
 from router.nat.table import Mapping, Session
 from router.nat.types import DefaultHost, ForwardRule, NatConfig
 from router.reasons import Reason
 from router.routing import Place, RoutingConfig, RoutingTable
-from router.wire.gso import segment_length, segments
-from router.wire.icmpv4 import Icmp, Type, Unreachable
-from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP, IPv4, fragment
+from router.wire.icmpv4 import Type, Unreachable
+from router.wire.ipv4 import IPv4
 from router.wire.malformed import Malformed
-from router.wire.tcp import Flag, Tcp
-from router.wire.transport import Transport, parse_transport
-from router.wire.vnet import PLAIN, VNET_HEADER_LENGTH, VnetHeader
+from router.wire.transport import parse_transport
+from router.wire.vnet import PLAIN
 
 __all__ = ["Forwarder", "ForwarderConfig", "Transmit"]
 
-_IP_AND_TCP_HEADERS = 40  # bytes; the MSS is what an MTU leaves (RFC 9293, section 3.7.1)
-_MAX_TTL = 255
-_WITH_PORTS = frozenset({PROTO_ICMP, PROTO_TCP, PROTO_UDP})
+_NO_ROUTE = Refusal(Reason.NO_ROUTE, Type.UNREACHABLE, Unreachable.NETWORK)
+_NO_RESOURCES = frozenset({Reason.LIMIT, Reason.NO_PORT, Reason.CONFLICT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +60,6 @@ class ForwarderConfig:
     fastpath: bool = True
 
 
-class Transmit(NamedTuple):
-    """A frame, virtio-net header included, to be sent on a side."""
-
-    side: Side
-    frame: bytes
-
-
 class _Step(NamedTuple):
     session: Session
     outbound: bool
@@ -78,17 +70,6 @@ class _Way(NamedTuple):
 
     steps: tuple[_Step, ...]
     identification: int | None
-
-
-class _Arrival(NamedTuple):
-    """One packet on its way through."""
-
-    packet: IPv4
-    transport: Transport
-    offload: VnetHeader
-    side: Side
-    now: float
-    datagram: DatagramKey
 
 
 class Forwarder:
@@ -117,9 +98,10 @@ class Forwarder:
             timeouts.fragment, limits.fragmented_datagrams, limits.fragment_bytes
         )
         self._answers = Answers(limits.icmp_errors_per_second)
-        self._identification = rng.randrange(0, 65536)
+        self._departure = Departure(
+            config.lan_mtu, config.ttl_adjustment, mss_clamp=config.mss_clamp, rng=rng
+        )
         self._line_address: int | None = None
-        self._mtu = {Side.LAN: config.lan_mtu, Side.WAN: config.lan_mtu}
         self._effects: list[Transmit] = []
         self.counters: Counter[Reason] = Counter()
         self.malformed: Counter[Malformed] = Counter()
@@ -131,7 +113,7 @@ class Forwarder:
     def line_up(self, address: int, mtu: int, *, now: float) -> None:
         """Note that the line has an address; packets up to `mtu` bytes go out from now on."""
         self._line_address = address
-        self._mtu[Side.WAN] = mtu
+        self._departure.mtu[Side.WAN] = mtu
         self.cache.max_packet[Verdict.TO_WAN] = mtu
         self._nat.set_line_address(address, now)
 
@@ -145,11 +127,14 @@ class Forwarder:
 
     def from_lan(self, buffer: bytearray, length: int, *, now: float) -> Verdict:
         """Take the frame of `length` bytes that the cache missed; see the module's theory."""
-        arrival = self._check(buffer, length, Side.LAN, now)
-        if isinstance(arrival, Verdict):
-            return arrival
+        arrival = check(buffer, length, Side.LAN, now)
+        if not isinstance(arrival, Arrival):
+            return self._drop(arrival)
         packet = arrival.packet
-        if self._routing.lookup(packet.source).place not in (Place.LAN, Place.LOCAL):
+        origin = self._routing.lookup(packet.source).place
+        if origin in (Place.MARTIAN, Place.BROADCAST):
+            return self._drop(Reason.MARTIAN_SOURCE)
+        if origin is Place.LINE:
             return self._drop(Reason.SPOOFED)
         place = self._routing.lookup(packet.destination).place
         if place is Place.LAN:
@@ -166,56 +151,51 @@ class Forwarder:
     def _is_router_only(self, address: int) -> bool:
         return address == self._line_address and not self._nat.owns(address)
 
-    def _pings_router(self, arrival: _Arrival) -> bool:
-        transport = arrival.transport
-        return (
-            arrival.packet.destination == self._line_address
-            and isinstance(transport, Icmp)
-            and transport.type == Type.ECHO
-        )
+    def _pings_router(self, arrival: Arrival) -> bool:
+        return arrival.is_ping and arrival.packet.destination == self._line_address
 
-    def _between_lans(self, arrival: _Arrival) -> Verdict:
-        refused = self._refuse_hops_and_size(arrival, self._config.routing.lan_address, Side.LAN)
+    def _between_lans(self, arrival: Arrival) -> Verdict:
+        refused = self._refuse(arrival, self._config.routing.lan_address, Side.LAN)
         if refused is not None:
             return refused
-        self._take_hop(arrival.packet)
+        self._departure.take_hop(arrival.packet)
         return self._emit(arrival, Side.LAN, Reason.LAN_TO_LAN)
 
-    def _to_line(self, arrival: _Arrival) -> Verdict:
+    def _to_line(self, arrival: Arrival) -> Verdict:
         packet = arrival.packet
         router = self._config.routing.lan_address
         if self._line_address is None:
-            return self._error(arrival, router, Type.UNREACHABLE, Unreachable.NETWORK)
+            return self._error(arrival, router, _NO_ROUTE)
         hairpin = self._nat.owns(packet.destination)
         side = Side.LAN if hairpin else Side.WAN
-        refused = self._refuse_hops_and_size(arrival, router, side)
+        refused = self._refuse(arrival, router, side)
         if refused is not None:
             return refused
         way = self._way(arrival) or self._decide_outbound(arrival, hairpin=hairpin)
         if isinstance(way, _Way):
             return self._follow(arrival, way, side)
-        if way in (Reason.LIMIT, Reason.NO_PORT, Reason.CONFLICT):
-            code = Unreachable.ADMINISTRATIVELY_PROHIBITED  # RFC 5508 REQ-8
-            return self._error(arrival, router, Type.UNREACHABLE, code, reason=way)
+        if way in _NO_RESOURCES:
+            prohibited = Unreachable.ADMINISTRATIVELY_PROHIBITED  # RFC 5508 REQ-8
+            return self._error(arrival, router, Refusal(way, Type.UNREACHABLE, prohibited))
         return self._drop(way)
 
-    def _decide_outbound(self, arrival: _Arrival, *, hairpin: bool) -> _Way | Reason:
+    def _decide_outbound(self, arrival: Arrival, *, hairpin: bool) -> _Way | Reason:
         packet, transport = arrival.packet, arrival.transport
-        if _awaits_first(arrival):
+        if arrival.ports_elsewhere:
             return self._hold(arrival)
         known = len(self._nat.table)
         session = self._nat.outbound(packet, transport, arrival.now)
         if isinstance(session, Reason):
             return session
-        self._note_decision(Reason.NEW_SESSION, known, transport)
+        self._note_decision(arrival, Reason.NEW_SESSION, known)
         if hairpin:
             return self._turn_back(arrival, session)
         identification = None
         if packet.is_fragment:
-            self._identification = identification = (self._identification + 1) & 0xFFFF
+            identification = self._departure.next_identification()
         return _Way((_Step(session, outbound=True),), identification)
 
-    def _turn_back(self, arrival: _Arrival, session: Session) -> _Way | Reason:
+    def _turn_back(self, arrival: Arrival, session: Session) -> _Way | Reason:
         """Decide the second half of a hairpin on the packet as the first half makes it."""
         if not self._config.nat.hairpinning:
             return Reason.UNSOLICITED
@@ -234,9 +214,9 @@ class Forwarder:
 
     def from_wan(self, buffer: bytearray, length: int, *, now: float) -> Verdict:
         """Take the frame of `length` bytes that the cache missed; see the module's theory."""
-        arrival = self._check(buffer, length, Side.WAN, now)
-        if isinstance(arrival, Verdict):
-            return arrival
+        arrival = check(buffer, length, Side.WAN, now)
+        if not isinstance(arrival, Arrival):
+            return self._drop(arrival)
         packet = arrival.packet
         destination = packet.destination
         origin = self._routing.lookup(packet.source).place
@@ -257,55 +237,42 @@ class Forwarder:
     def _is_ours(self, address: int) -> bool:
         return address == self._line_address or self._nat.owns(address)
 
-    def _to_lan(self, arrival: _Arrival) -> Verdict:
+    def _to_lan(self, arrival: Arrival) -> Verdict:
         way = self._way(arrival) or self._decide_inbound(arrival)
         if isinstance(way, Reason):
             return self._drop(way)
         router = arrival.packet.destination
-        refused = self._refuse_hops_and_size(arrival, router, Side.LAN)
+        refused = self._refuse(arrival, router, Side.LAN)
         if refused is not None:
             return refused
         return self._follow(arrival, way, Side.LAN)
 
-    def _decide_inbound(self, arrival: _Arrival) -> _Way | Reason:
-        if _awaits_first(arrival):
+    def _decide_inbound(self, arrival: Arrival) -> _Way | Reason:
+        if arrival.ports_elsewhere:
             return self._hold(arrival)
         known = len(self._nat.table)
         session = self._nat.inbound(arrival.packet, arrival.transport, arrival.now)
         if isinstance(session, Reason):
             return session
         reason = Reason.FORWARDED if session.mapping.static else Reason.FILTER_PASSED
-        self._note_decision(reason, known, arrival.transport)
+        self._note_decision(arrival, reason, known)
         return _Way((_Step(session, outbound=False),), None)
 
     # Steps both walks share
 
-    def _check(self, buffer: bytearray, length: int, side: Side, now: float) -> _Arrival | Verdict:
-        """Look at every byte that will be used; malformed packets end here."""
-        packet = IPv4.parse(buffer, VNET_HEADER_LENGTH, length)
-        if isinstance(packet, Malformed):
-            return self._drop_malformed(packet)
-        if packet.source_routed:
-            return self._drop(Reason.SOURCE_ROUTED)
-        transport = parse_transport(packet)
-        if isinstance(transport, Malformed):
-            return self._drop_malformed(transport)
-        offload = VnetHeader.read(buffer)
-        return _Arrival(packet, transport, offload, side, now, DatagramKey.of(packet))
-
-    def _way(self, arrival: _Arrival) -> _Way | None:
+    def _way(self, arrival: Arrival) -> _Way | None:
         """Return what the first fragment of the same datagram decided."""
         if not arrival.packet.fragment_offset:
             return None
         self.last_reason = Reason.FRAGMENT
         return self._fragments.way(arrival.datagram)
 
-    def _hold(self, arrival: _Arrival) -> Reason:
+    def _hold(self, arrival: Arrival) -> Reason:
         frame = bytes(arrival.packet.buffer[: arrival.packet.end])
         self._fragments.hold(arrival.datagram, frame, arrival.now)
         return Reason.FRAGMENT_HELD
 
-    def _follow(self, arrival: _Arrival, way: _Way, side: Side) -> Verdict:
+    def _follow(self, arrival: Arrival, way: _Way, side: Side) -> Verdict:
         """Translate the packet and send it on, and behind a first fragment what waited for it."""
         reason = self.last_reason
         packet, transport = arrival.packet, arrival.transport
@@ -314,8 +281,8 @@ class Forwarder:
             self._nat.note(step.session, packet, transport, arrival.now, outbound=step.outbound)
         if way.identification is not None:
             packet.set_identification(way.identification)
-        self._take_hop(packet)
-        self._clamp_mss(arrival)
+        self._departure.take_hop(packet)
+        self._departure.clamp_mss(arrival)
         if not packet.is_fragment or packet.fragment_offset:
             return self._emit(arrival, side, reason)
         released = self._fragments.decide(arrival.datagram, way, arrival.now)
@@ -335,7 +302,7 @@ class Forwarder:
                 leaving = Side.LAN if verdict is Verdict.TO_LAN else Side.WAN
                 self._effects.append(Transmit(leaving, bytes(buffer)))
 
-    def _translate(self, arrival: _Arrival, step: _Step) -> None:
+    def _translate(self, arrival: Arrival, step: _Step) -> None:
         self._nat.translate(
             step.session,
             arrival.packet,
@@ -344,55 +311,29 @@ class Forwarder:
             partial=arrival.offload.partial,
         )
 
-    def _take_hop(self, packet: IPv4) -> None:
-        packet.set_ttl(min(packet.ttl + self._config.ttl_adjustment, _MAX_TTL))
+    def _refuse(self, arrival: Arrival, router: int, side: Side) -> Verdict | None:
+        """Answer from `router` if the packet cannot reach `side`; it is still as it came."""
+        refusal = self._departure.refusal(arrival, side)
+        return None if refusal is None else self._error(arrival, router, refusal)
 
-    def _clamp_mss(self, arrival: _Arrival) -> None:
-        segment = arrival.transport
-        if self._config.mss_clamp and isinstance(segment, Tcp) and segment.flags & Flag.SYN:
-            limit = min(self._mtu.values()) - _IP_AND_TCP_HEADERS
-            segment.clamp_mss(limit, partial=arrival.offload.partial)
-
-    def _refuse_hops_and_size(self, arrival: _Arrival, router: int, side: Side) -> Verdict | None:
-        """Answer from `router` if the packet cannot reach `side`; the packet is still untouched."""
-        packet, mtu = arrival.packet, self._mtu[side]
-        if packet.ttl + self._config.ttl_adjustment < 1:
-            return self._error(arrival, router, Type.TIME_EXCEEDED, 0, reason=Reason.TTL_EXPIRED)
-        if packet.dont_fragment and segment_length(packet, arrival.offload) > mtu:
-            code = Unreachable.FRAGMENTATION_NEEDED
-            return self._error(
-                arrival, router, Type.UNREACHABLE, code, reason=Reason.TOO_BIG, mtu=mtu
-            )
-        return None
-
-    def _emit(self, arrival: _Arrival, side: Side, reason: Reason) -> Verdict:
+    def _emit(self, arrival: Arrival, side: Side, reason: Reason) -> Verdict:
         """Send the packet on, in fragments if its next link asks for that."""
-        packet, mtu = arrival.packet, self._mtu[side]
         self._count(reason)
-        if segment_length(packet, arrival.offload) <= mtu:
+        if self._departure.fits(arrival, side):
             return Verdict.TO_LAN if side is Side.LAN else Verdict.TO_WAN
-        for piece in segments(packet, arrival.offload):
-            self._effects.extend(Transmit(side, PLAIN + part) for part in fragment(piece, mtu))
+        self._effects.extend(self._departure.pieces(arrival, side))
         return Verdict.ANSWERED
 
     # Answers and accounts
 
-    def _local(self, arrival: _Arrival) -> Verdict:
+    def _local(self, arrival: Arrival) -> Verdict:
         answer = self._answers.local(arrival.packet, arrival.transport, arrival.now)
         if answer is None:
             return self._drop(Reason.LOCAL_IGNORED)
         return self._answer(arrival.side, answer, Reason.LOCAL)
 
-    def _error(
-        self,
-        arrival: _Arrival,
-        router: int,
-        type_: int,
-        code: int,
-        *,
-        reason: Reason = Reason.NO_ROUTE,
-        mtu: int = 0,
-    ) -> Verdict:
+    def _error(self, arrival: Arrival, router: int, refusal: Refusal) -> Verdict:
+        reason, type_, code, mtu = refusal
         answer = self._answers.error(router, arrival.packet, type_, code, now=arrival.now, mtu=mtu)
         return self._answer(arrival.side, answer, reason) if answer else self._drop(reason)
 
@@ -401,20 +342,20 @@ class Forwarder:
         self._effects.append(Transmit(side, PLAIN + packet))
         return Verdict.ANSWERED
 
-    def _drop(self, reason: Reason) -> Verdict:
+    def _drop(self, reason: Reason | Malformed) -> Verdict:
+        if isinstance(reason, Malformed):
+            self.malformed[reason] += 1
+            reason = Reason.MALFORMED
         self._count(reason)
         return Verdict.DROP
-
-    def _drop_malformed(self, malformed: Malformed) -> Verdict:
-        self.malformed[malformed] += 1
-        return self._drop(Reason.MALFORMED)
 
     def _count(self, reason: Reason) -> None:
         self.counters[reason] += 1
         self.last_reason = reason
 
-    def _note_decision(self, opened: Reason, known: int, transport: Transport) -> None:
-        if isinstance(transport, Icmp) and transport.is_error:
+    def _note_decision(self, arrival: Arrival, opened: Reason, known: int) -> None:
+        """Note why a packet passes; `opened` if there are more sessions than were `known`."""
+        if arrival.is_icmp_error:
             self.last_reason = Reason.ICMP_ERROR
         else:
             self.last_reason = opened if len(self._nat.table) > known else Reason.SESSION
@@ -472,11 +413,6 @@ class Forwarder:
     def mappings(self) -> Iterator[Mapping]:
         """Return every mapping, the oldest first."""
         return iter(self._nat.table.mappings())
-
-
-def _awaits_first(arrival: _Arrival) -> bool:
-    """Whether the packet's ports were in another fragment."""
-    return bool(arrival.packet.fragment_offset) and arrival.packet.protocol in _WITH_PORTS
 
 
 def _restore(packet: IPv4, original: bytes) -> None:
