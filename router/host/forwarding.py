@@ -5,14 +5,14 @@ protocols and in the daemon, which puts a forwarder into a data plane. A test do
 native forwarder, only has to look like this.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from typing import Protocol
 
 from router.devices import Side, Verdict
 from router.nat.types import DefaultHost, ForwardRule
 from router.reasons import Reason
 
-__all__ = ["Forwarder", "RewriteCache", "Transmit"]
+__all__ = ["Forwarder", "MappingRecord", "RewriteCache", "SessionRecord", "Transmit"]
 
 
 class RewriteCache(Protocol):
@@ -34,6 +34,27 @@ class Transmit(Protocol):
     @property
     def frame(self) -> bytes:
         """Virtio-net header and packet."""
+        ...
+
+
+class SessionRecord(Protocol):
+    """A session, which stays on the data-plane thread."""
+
+    def row(self, now: float) -> object:
+        """Return it as a frozen dataclass of plain values, which need not stay."""
+        ...
+
+
+class MappingRecord(Protocol):
+    """A mapping, which stays on the data-plane thread; one without sessions is no more."""
+
+    @property
+    def sessions(self) -> Sized:
+        """Its sessions."""
+        ...
+
+    def row(self, now: float) -> object:
+        """Return it as a frozen dataclass of plain values, which need not stay."""
         ...
 
 
@@ -98,14 +119,10 @@ class Forwarder(Protocol):
         """How many mappings live."""
         ...
 
-    def sessions(self) -> Sequence[Any]:
-        """Return every session, for `session_row`."""
+    def sessions(self) -> Iterator[SessionRecord]:
+        """Return every session."""
         ...
 
-    def session_row(self, session: Any, now: float, /) -> object:
-        """Return a session as a frozen dataclass of plain values."""
-        ...
-
-    def mapping_rows(self, now: float, /) -> Iterator[object]:
-        """Yield every mapping that now lives as a frozen dataclass of plain values."""
+    def mappings(self) -> Iterator[MappingRecord]:
+        """Return every mapping."""
         ...

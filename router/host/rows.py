@@ -24,12 +24,12 @@ Select = Callable[[Forwarder, float], Iterator[object]]
 
 def session_rows(forwarder: Forwarder, now: float) -> Iterator[object]:
     """Select the sessions for `snapshot`."""
-    return (forwarder.session_row(session, now) for session in forwarder.sessions())
+    return (session.row(now) for session in list(forwarder.sessions()))
 
 
 def mapping_rows(forwarder: Forwarder, now: float) -> Iterator[object]:
     """Select the mappings for `snapshot`."""
-    return forwarder.mapping_rows(now)
+    return (mapping.row(now) for mapping in list(forwarder.mappings()) if mapping.sessions)
 
 
 async def snapshot(dataplane: DataPlane, select: Select) -> AsyncIterator[list[Row]]:

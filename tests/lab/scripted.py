@@ -33,6 +33,17 @@ class Row:
     idle_s: float
 
 
+class Record:
+    """A session or a mapping; a mapping called "closed" has no sessions any more."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sessions = () if name == "closed" else ("one",)
+
+    def row(self, now: float) -> Row:
+        return Row("udp" if self.name.endswith(":53") else "tcp", self.name, now)
+
+
 class ScriptedCache:
     def forward(self, _side: Side, buffer: bytearray, _length: int, _now: float) -> Verdict:
         code = buffer[10]
@@ -53,6 +64,7 @@ class ScriptedForwarder:
         self.timers: list[float] = []
         self.seen: list[tuple[Side, float]] = []
         self.names: list[str] = []  # of sessions; port 53 makes one UDP
+        self.mapped: list[str] = []
         self._effects: list[Transmit] = []
 
     def from_lan(self, buffer: bytearray, _length: int, *, now: float) -> Verdict:
@@ -100,14 +112,11 @@ class ScriptedForwarder:
     def mapping_count(self) -> int:
         return 0
 
-    def sessions(self) -> list[str]:
-        return list(self.names)
+    def sessions(self) -> Iterator[Record]:
+        return iter([Record(name) for name in self.names])
 
-    def session_row(self, session: str, now: float) -> Row:
-        return Row("udp" if session.endswith(":53") else "tcp", session, now)
-
-    def mapping_rows(self, _now: float) -> Iterator[Row]:
-        return iter(())
+    def mappings(self) -> Iterator[Record]:
+        return iter([Record(name) for name in self.mapped])
 
 
 class FrameSocket:

@@ -5,15 +5,18 @@ from typing import Any
 import pytest
 
 from router.host.dataplane import DataPlane
-from router.host.rows import CHUNK_ROWS, session_rows, snapshot
+from router.host.rows import CHUNK_ROWS, Select, mapping_rows, session_rows, snapshot
 from tests.lab.scripted import FrameSocket, ManualClock, ScriptedForwarder
 
 
 @pytest.fixture
-def plane() -> Iterator[DataPlane]:
+def forwarder() -> ScriptedForwarder:
+    return ScriptedForwarder()
+
+
+@pytest.fixture
+def plane(forwarder: ScriptedForwarder) -> Iterator[DataPlane]:
     lan, wan = FrameSocket("lan0"), FrameSocket("wan0")
-    forwarder = ScriptedForwarder()
-    forwarder.names = [f"192.168.1.10:{port}" for port in range(2 * CHUNK_ROWS + 1)]
     plane = DataPlane(forwarder, lan, wan, clock=ManualClock())
     plane.start()
     yield plane
@@ -22,12 +25,26 @@ def plane() -> Iterator[DataPlane]:
     wan.close()
 
 
-def test_rows_come_in_chunks_and_all_of_them(plane: DataPlane) -> None:
-    async def fetch() -> list[list[dict[str, Any]]]:
-        return [rows async for rows in snapshot(plane, session_rows)]
+def fetch(plane: DataPlane, select: Select) -> list[list[dict[str, Any]]]:
+    async def chunks() -> list[list[dict[str, Any]]]:
+        return [rows async for rows in snapshot(plane, select)]
 
-    chunks = asyncio.run(fetch())
-    assert [len(rows) for rows in chunks] == [CHUNK_ROWS, CHUNK_ROWS, 1]
-    assert [row["internal"] for rows in chunks for row in rows] == [
-        f"192.168.1.10:{port}" for port in range(2 * CHUNK_ROWS + 1)
-    ]
+    return asyncio.run(chunks())
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK_ROWS, CHUNK_ROWS + 1, 3 * CHUNK_ROWS])
+def test_sessions_come_in_chunks_and_all_of_them(
+    plane: DataPlane, forwarder: ScriptedForwarder, count: int
+) -> None:
+    forwarder.names = [f"192.168.1.10:{port}" for port in range(count)]
+    chunks = fetch(plane, session_rows)
+    assert all(0 < len(rows) <= CHUNK_ROWS for rows in chunks)
+    assert [row["internal"] for rows in chunks for row in rows] == forwarder.names
+
+
+def test_a_mapping_that_ended_meanwhile_is_left_out(
+    plane: DataPlane, forwarder: ScriptedForwarder
+) -> None:
+    forwarder.mapped = ["192.168.1.10:1", "closed", "192.168.1.10:2"]
+    (rows,) = fetch(plane, mapping_rows)
+    assert [row["internal"] for row in rows] == ["192.168.1.10:1", "192.168.1.10:2"]
