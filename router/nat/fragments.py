@@ -64,10 +64,13 @@ class Fragments(Generic[Way]):
         return datagram.way if datagram else None
 
     def decide(self, key: DatagramKey, way: Way, now: float) -> Sequence[bytes]:
-        """Remember the datagram's way; return the frames that waited for it, in order."""
-        datagram = self._datagram(key, now)
-        datagram.way = way
-        released, datagram.held = datagram.held, []
+        """Remember the datagram's way; return the frames that waited for it, in order.
+
+        An identification used again starts a datagram anew.
+        """
+        former = self._datagrams.pop(key, None)
+        self._datagram(key, now).way = way
+        released = former.held if former else []
         self.held_bytes -= sum(map(len, released))
         return released
 
