@@ -19,7 +19,6 @@ from router.wire.vnet import GSO_NONE, VnetHeader
 __all__ = ["segment_length", "segments"]
 
 _ONLY_LAST = Flag.FIN | Flag.PSH  # flags that belong to the last segment of a train
-_CWR = 0x80  # congestion window reduced, on the first segment only (RFC 3168, section 6.1.2)
 
 
 def segment_length(packet: IPv4, offload: VnetHeader) -> int:
@@ -61,7 +60,7 @@ def _number_segment(header: bytearray, index: int, offset: int, *, last: bool) -
     if not last:
         header[13] &= ~_ONLY_LAST & 0xFF
     if index:
-        header[13] &= ~_CWR & 0xFF
+        header[13] &= ~Flag.CWR & 0xFF  # on the first segment only (RFC 3168, section 6.1.2)
 
 
 def _whole(packet: IPv4, data: bytes, index: int) -> IPv4:

@@ -1,7 +1,7 @@
 """TCP (RFC 9293): a view checked once, the MSS option, and resets."""
 
 import struct
-from enum import IntFlag
+from typing import Final
 
 from router.wire.checksum import checksum, delta, pseudo_header_sum, update
 from router.wire.ipv4 import PROTO_TCP, IPv4, build
@@ -21,15 +21,16 @@ _OPTION_WINDOW_SCALE = 3
 _MAX_WINDOW_SCALE = 14  # RFC 7323, section 2.3
 
 
-class Flag(IntFlag):
-    """Control bits (RFC 9293, section 3.1)."""
+class Flag:
+    """Control bits (RFC 9293, section 3.1); plain integers, for each segment is asked for them."""
 
-    FIN = 0x01
-    SYN = 0x02
-    RST = 0x04
-    PSH = 0x08
-    ACK = 0x10
-    URG = 0x20
+    FIN: Final = 0x01
+    SYN: Final = 0x02
+    RST: Final = 0x04
+    PSH: Final = 0x08
+    ACK: Final = 0x10
+    URG: Final = 0x20
+    CWR: Final = 0x80
 
 
 class Tcp:
