@@ -1,0 +1,174 @@
+"""A configuration file as the program uses it, and how it is loaded.
+
+Loading has three steps: TOML, the shape of each section, the sections against each other. Every
+problem of a step that can be judged is told at once, as `FILE: KEY: SENTENCE`.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from router.config.addresses import routing_of
+from router.config.checks import cross_problems, forward_problems, timeout_warnings
+from router.config.problems import shape_problems
+from router.config.schema import (
+    HostSection,
+    LanSection,
+    NatSection,
+    RouterFile,
+    RouterSection,
+    StaticLink,
+    WanSection,
+)
+from router.errors import ConfigError
+from router.forwarder import ForwarderConfig
+from router.nat.types import DefaultHost, ForwardRule, Limits, NatConfig, OneToOne, Timeouts
+from router.rules import parse_rules
+
+__all__ = ["Config", "load"]
+
+_LONGEST_SOCKET_PATH = 107  # bytes: sun_path has 108 with its zero byte (unix(7))
+_TOML_PLACE = re.compile(r"^(.*) \(at line (\d+), column \d+\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A sound configuration; paths are relative to where the program was started.
+
+    `warnings` are sentences, each with file and key, about what is allowed but unwise.
+    """
+
+    path: Path
+    router: RouterSection
+    lan: LanSection
+    wan: WanSection
+    links: tuple[StaticLink, ...]
+    hosts: tuple[HostSection, ...]
+    nat: NatConfig
+    answer_wan_ping: bool
+    warnings: tuple[str, ...]
+
+    def forwarder_config(self) -> ForwarderConfig:
+        """Return what the forwarder is told; each network card is a forwarding step."""
+        cards = [device for device in (self.lan.device, self.links[0].device) if device]
+        return ForwarderConfig(
+            routing=routing_of(self.lan),
+            nat=self.nat,
+            lan_mtu=self.lan.mtu,
+            ttl_adjustment=len(cards) - 1,
+            answer_wan_ping=self.answer_wan_ping,
+        )
+
+    def load_forwards(self) -> tuple[ForwardRule | DefaultHost, ...]:
+        """Read the rule file, if there is one; raises ConfigError with every problem in it."""
+        path = self.router.forward_rules
+        return () if path is None else self.parse_forwards(_read(path), str(path))
+
+    def parse_forwards(self, text: str, origin: str) -> tuple[ForwardRule | DefaultHost, ...]:
+        """Return the rules in `text`, all of which lead to hosts of this LAN.
+
+        Raises ConfigError.
+        """
+        rules = parse_rules(text, origin)
+        problems = list(forward_problems(rules, self.lan))
+        if problems:
+            raise ConfigError(problems)
+        return tuple(rules)
+
+
+def load(path: Path) -> Config:
+    """Return the configuration in a file; raises ConfigError with every problem in it."""
+    file, problems = _judge(_parse(_read(path), path))
+    router = _placed(file.router, path.parent)
+    problems.extend(_socket_problems(router.control))
+    if problems or file.lan is None:
+        raise ConfigError([f"{path}: {problem}" for problem in problems])
+    return Config(
+        path=path,
+        router=router,
+        lan=file.lan,
+        wan=file.wan,
+        links=file.link,
+        hosts=file.host,
+        nat=_nat_config(file.nat, file.host),
+        answer_wan_ping=file.nat.answer_ping,
+        warnings=tuple(f"{path}: {each}" for each in timeout_warnings(file.nat.timeouts)),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError([f"{path}: is not a configuration: brackets nested too deeply"]) from None
+    except ValueError as error:  # TOMLDecodeError, or a number too long for Python
+        match = _TOML_PLACE.match(str(error))
+        if match:
+            raise ConfigError([f"{path}:{match[2]}: is not TOML: {match[1]}"]) from None
+        raise ConfigError([f"{path}:{text.count(chr(10)) + 1}: is not TOML: {error}"]) from None
+
+
+def _judge(raw: dict[str, Any]) -> tuple[RouterFile, list[str]]:
+    """Return the file, its unsound sections at their defaults, and all that is wrong with it."""
+    try:
+        file = RouterFile.model_validate(raw)
+    except ValidationError as error:
+        damaged = {str(each["loc"][0]) for each in error.errors(include_url=False)}
+        sound = {key: value for key, value in raw.items() if key not in damaged}
+        file = RouterFile.model_validate(sound)
+        return file, [*shape_problems(error, RouterFile), *cross_problems(file, damaged)]
+    return file, list(cross_problems(file, ()))
+
+
+def _placed(router: RouterSection, directory: Path) -> RouterSection:
+    """Return the section with its paths as seen from the directory of the file."""
+    rules = router.forward_rules
+    return RouterSection.model_construct(
+        state_dir=directory / router.state_dir,
+        control=directory / router.control,
+        forward_rules=None if rules is None else directory / rules,
+    )
+
+
+def _socket_problems(control: Path) -> list[str]:
+    length = len(str(control).encode())
+    if length <= _LONGEST_SOCKET_PATH:
+        return []
+    return [
+        f"router.control: {str(control)!r} has {length} bytes;"
+        f" the path of a socket has at most {_LONGEST_SOCKET_PATH}"
+    ]
+
+
+def _nat_config(nat: NatSection, hosts: tuple[HostSection, ...]) -> NatConfig:
+    address = nat.address
+    if isinstance(address, OneToOne):
+        fixed = ((host.address, host.external) for host in hosts if host.external is not None)
+        address = replace(address, fixed=tuple(fixed))
+    return NatConfig(
+        mapping=nat.mapping,
+        filtering=nat.filtering,
+        address=address,
+        port_preservation=nat.port_preservation,
+        port_parity=nat.port_parity,
+        dynamic_ports=nat.dynamic_ports,
+        hairpinning=nat.hairpinning,
+        inbound_refresh=nat.inbound_refresh,
+        unsolicited_syn=nat.unsolicited_syn,
+        timeouts=Timeouts(**nat.timeouts.model_dump()),
+        limits=Limits(**nat.limits.model_dump()),
+    )
