@@ -46,6 +46,11 @@ class Journal:
 
     def perform(self, change: Change) -> None:
         """Write the change down, then apply it; raises DeviceError."""
+        self.note(change)
+        change.apply()
+
+    def note(self, change: Change) -> None:
+        """Write the change down; raises DeviceError."""
         try:
             with self._path.open("ab") as file:
                 if not file.tell():
@@ -53,7 +58,6 @@ class Journal:
                 file.write(_CHANGE.dump_json(change) + b"\n")
         except OSError as error:
             raise DeviceError(f"cannot write {self._path}: {error.strerror}") from error
-        change.apply()
 
     def undo(self) -> list[str]:
         """Undo what is written, last first, and forget it; return a sentence per failure."""

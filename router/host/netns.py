@@ -9,6 +9,7 @@ a coroutine: use a thread.
 """
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ def exists(name: str) -> bool:
 
 def create(name: str) -> None:
     """Create the namespace, as `ip netns add` does; raises OSError."""
+    if exists(name):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
     pyroute2_netns.create(name, libc=_LIBC)
 
 

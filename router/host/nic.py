@@ -27,7 +27,8 @@ __all__ = ["MovedNic", "note_nic"]
 
 _SETTING_DIRS = ("net/ipv4/conf", "net/ipv4/neigh", "net/ipv6/conf", "net/ipv6/neigh")
 _IFF_UP = 0x1  # linux/if.h
-_IFA_F_NOPREFIXROUTE, _IFA_F_PERMANENT = 0x200, 0x80  # linux/if_addr.h
+_IFA_F_PERMANENT = 0x80  # linux/if_addr.h, as the next
+_CHOSEN_FLAGS = 0x200 | 0x02  # NOPREFIXROUTE and NODAD: the rest is the kernel's to say
 _RTNH_F_ONLINK = 4  # linux/rtnetlink.h, as the three below
 _RTPROT_KERNEL, _RTPROT_RA = 2, 9
 _SCOPE_LINK = 253
@@ -143,7 +144,7 @@ def _addresses(netlink: pyroute2.IPRoute, index: int) -> Iterator[Spec]:
                 "family": family,
                 "prefixlen": address["prefixlen"],
                 "scope": address["scope"],
-                "flags": flags & _IFA_F_NOPREFIXROUTE,
+                "flags": flags & _CHOSEN_FLAGS,
             }
             for name in ("address", "local", "broadcast", "label"):
                 if address.get(name) is not None:

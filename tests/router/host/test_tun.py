@@ -59,7 +59,7 @@ class RealEnds:
 
     def got(self) -> list[bytes]:
         self._far.setblocking(False)
-        packets = []
+        packets: list[bytes] = []
         while True:
             try:
                 packet, (_, _, kind, *_) = self._far.recvfrom(70000)
