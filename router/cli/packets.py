@@ -25,6 +25,14 @@ __all__ = ["describe_packet", "parse_packet"]
 _PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP, "icmp": PROTO_ICMP}
 _OPTIONS = {PROTO_TCP: {"flags"}, PROTO_ICMP: {"type", "id"}}
 _COMMON_OPTIONS = {"ttl", "length"}
+_FLAGS = {
+    "fin": Flag.FIN,
+    "syn": Flag.SYN,
+    "rst": Flag.RST,
+    "psh": Flag.PSH,
+    "ack": Flag.ACK,
+    "urg": Flag.URG,
+}
 _WINDOW = 65535  # bytes; what a segment made here offers to receive
 _EXAMPLE = '"tcp 192.168.1.10:4000 -> 93.184.216.34:80"'
 
@@ -59,7 +67,7 @@ def describe_packet(packet: bytes) -> str:
     if isinstance(transport, Icmp):
         return f"icmp {_way(view)} type {transport.type} {_icmp_detail(transport)}"
     if isinstance(transport, Tcp):
-        flags = ",".join(flag.name.lower() for flag in Flag if flag & transport.flags and flag.name)
+        flags = ",".join(name for name, bit in _FLAGS.items() if bit & transport.flags)
         ends = (transport.source_port, transport.destination_port)
         return f"tcp {_way(view, ends)} flags {flags or 'none'}"
     if transport is None:
@@ -117,16 +125,10 @@ def _packet(
     return bytes(packet)
 
 
-def _flags(text: str) -> Flag:
-    flags = Flag(0)
+def _flags(text: str) -> int:
+    flags = 0
     for name in text.lower().split(","):
-        if name != "none":
-            try:
-                flags |= Flag[name.upper()]
-            except KeyError:
-                raise ValueError(f"{name!r} is no TCP flag; there are {_flag_names()}") from None
+        if name not in _FLAGS and name != "none":
+            raise ValueError(f"{name!r} is no TCP flag; there are {', '.join(_FLAGS)}")
+        flags |= _FLAGS.get(name, 0)
     return flags
-
-
-def _flag_names() -> str:
-    return ", ".join(flag.name.lower() for flag in Flag if flag.name)

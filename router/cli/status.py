@@ -1,0 +1,70 @@
+"""`postroad status`: the line, uptime, counts and what became of packets."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from router.cli.options import as_json, control_client, control_options, print_json
+from router.cli.tables import duration, print_table, size, table
+
+__all__ = ["status"]
+
+
+@click.command()
+@as_json
+@control_options
+def status(as_json: bool, config_path: Path | None, control: Path | None) -> None:
+    """Show how the running router is doing."""
+    answer = control_client(config_path, control).get("status")
+    if as_json:
+        print_json(answer)
+        return
+    traffic = answer["traffic"]
+    uptime = duration(answer["uptime_s"])
+    click.echo(f"postroad {answer['version']}, process {answer['pid']}, up {uptime}")
+    for link in answer["links"]:
+        click.echo(
+            f"line {link['name']}: {link['state']} with {link['address']}"
+            f" on {_device(link)} for {duration(link['since_s'])}, {link['reason']}"
+        )
+    click.echo(f"LAN: {answer['lan']['address']} on {_device(answer['lan'])}")
+    click.echo(f"{traffic['sessions']} sessions, {traffic['mappings']} mappings\n")
+    print_table(_sides(traffic))
+    click.echo()
+    print_table(_reasons(traffic))
+    if traffic["faults"]:
+        click.echo(f"\n{traffic['faults']} internal faults, see the router's log")
+
+
+def _device(side: dict[str, Any]) -> str:
+    return f"{side['device']} by way of {side['tun']}" if side["device"] else str(side["tun"])
+
+
+def _sides(traffic: dict[str, Any]) -> Table:
+    numbers = ("Received", "Bytes", "Sent", "Bytes sent", "Queue full", "Down", "Refused")
+    made = table("Side", "TUN", *numbers, numbers=numbers)
+    for name in ("lan", "wan"):
+        side = traffic[name]
+        made.add_row(
+            name.upper(),
+            side["tun"],
+            str(side["received_packets"]),
+            size(side["received_bytes"]),
+            str(side["sent_packets"]),
+            size(side["sent_bytes"]),
+            str(side["queue_drops"]),
+            str(side["down_drops"]),
+            str(side["refused_drops"]),
+        )
+    return made
+
+
+def _reasons(traffic: dict[str, Any]) -> Table:
+    """Return the packets by reason; what the rewrite cache repeated belongs to sessions."""
+    made = table("Packets", "Reason", "Meaning", numbers=("Packets",))
+    made.add_row(str(traffic["cache_hits"]), "cached", "repeats what a session decided")
+    for count in sorted(traffic["reasons"], key=lambda count: -int(count["packets"])):
+        made.add_row(str(count["packets"]), count["reason"], count["sentence"])
+    return made
