@@ -74,8 +74,10 @@ class MovedNic:
     def _restore(self) -> None:
         with namespaces.inside(self.netns):
             for key, value in self.settings.items():
+                path = Path("/proc/sys", key)
                 with suppress(OSError):  # some are read-only, some limited by others
-                    Path("/proc/sys", key).write_text(value)
+                    if path.read_text() != value:
+                        path.write_text(value)
         with (
             reporting(f"cannot restore network device {self.device}"),
             namespaces.netlink(self.netns) as netlink,
@@ -125,11 +127,17 @@ def _settings(device: str) -> dict[str, str]:
     for directory in _SETTING_DIRS:
         base = Path("/proc/sys", directory)
         for file in sorted((base / device).glob("*")):
-            with suppress(OSError):  # some cannot be read until they have been set
-                value = file.read_text()
-                if value != (base / "default" / file.name).read_text():
-                    found[f"{directory}/{device}/{file.name}"] = value.strip()
+            value = _read(file)
+            if value is not None and value != _read(base / "default" / file.name):
+                found[f"{directory}/{device}/{file.name}"] = value
     return found
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:  # missing, or not to be read until it has been set
+        return None
 
 
 def _addresses(netlink: pyroute2.IPRoute, index: int) -> Iterator[Spec]:

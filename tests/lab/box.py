@@ -76,7 +76,8 @@ class Box:
     def state(self) -> State:
         """Return everything plumbing may touch in the box.
 
-        Whether a cable is plugged in is found late, by up to a second: left out.
+        Left out are whether a cable is plugged in, which is found late by up to a second, and
+        queueing disciplines, which are not restored.
         """
         state = {
             what: [_settled(entry) for entry in json.loads(self.ip(self.box, "-j", *what.split()))]
@@ -135,7 +136,8 @@ def differences(before: State, after: State) -> list[str]:
 
 
 def _settled(entry: dict[str, Any]) -> str:
-    entry.pop("operstate", None)
+    for what in ("operstate", "qdisc"):
+        entry.pop(what, None)
     late = {"linkdown", "NO-CARRIER", "LOWER_UP"}
     if "flags" in entry:
         entry["flags"] = [flag for flag in entry["flags"] if flag not in late]
