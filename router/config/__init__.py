@@ -4,7 +4,7 @@
 `addresses` and `checks` hold the sections against each other, `config` is the result.
 """
 
-from router.config.config import Config, load
+from router.config.config import Config, load, parse
 from router.config.schema import HostSection, LanSection, RouterSection, StaticLink, WanSection
 from router.config.values import InterfaceAddress
 
@@ -17,4 +17,5 @@ __all__ = [
     "StaticLink",
     "WanSection",
     "load",
+    "parse",
 ]

@@ -29,7 +29,7 @@ from router.forwarder import ForwarderConfig
 from router.nat.types import DefaultHost, ForwardRule, Limits, NatConfig, OneToOne, Timeouts
 from router.rules import parse_rules
 
-__all__ = ["Config", "load"]
+__all__ = ["Config", "load", "parse"]
 
 _LONGEST_SOCKET_PATH = 107  # bytes: sun_path has 108 with its zero byte (unix(7))
 _TOML_PLACE = re.compile(r"^(.*) \(at line (\d+), column \d+\)$")
@@ -81,8 +81,16 @@ class Config:
 
 
 def load(path: Path) -> Config:
-    """Return the configuration in a file; raises ConfigError with every problem in it."""
-    file, problems = _judge(_parse(_read(path), path))
+    """Read a configuration file; raises ConfigError as `parse` does, or if it cannot be read."""
+    return parse(_read(path), path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Return the configuration that `text`, the contents of `path`, describes.
+
+    Raises ConfigError with every problem in it.
+    """
+    file, problems = _judge(_tables(text, path))
     router = _placed(file.router, path.parent)
     problems.extend(_socket_problems(router.control))
     if problems or file.lan is None:
@@ -110,7 +118,7 @@ def _read(path: Path) -> str:
         raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def _tables(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:

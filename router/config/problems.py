@@ -79,7 +79,5 @@ def _section_at(schema: type[Section], location: Sequence[int | str]) -> type[Se
 
 
 def _section_in(annotation: Any) -> type[Section]:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, Section):
-            return candidate
-    raise AssertionError(f"no section in {annotation}")
+    candidates = (annotation, *get_args(annotation))
+    return next(each for each in candidates if isinstance(each, type) and issubclass(each, Section))

@@ -1,0 +1,336 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.config import Config, load, parse
+from router.errors import ConfigError
+from router.forwarder import ForwarderConfig
+from router.nat.types import (
+    DefaultHost,
+    FilteringBehavior,
+    ForwardRule,
+    Limits,
+    MappingBehavior,
+    Masquerade,
+    NatConfig,
+    OneToOne,
+    Routed,
+    Timeouts,
+    UnsolicitedSyn,
+)
+from router.routing import LanRoute, RoutingConfig
+from router.wire.address import Network, parse_address
+
+LAN = '[lan]\naddress = "192.168.1.1/24"\n'
+LINK = '[[link]]\nname = "isp"\nbackend = "static"\naddress = "203.0.113.2/24"\n'
+LAN_NETWORK = Network.parse("192.168.1.0/24")
+PATH = Path("etc/router.toml")
+
+Tell = Callable[[str], list[str]]
+
+
+def parse_text(text: str) -> Config:
+    return parse(text, PATH)
+
+
+def test_the_least_a_file_can_say() -> None:
+    config = parse_text(LAN + LINK)
+    assert config.nat == NatConfig()
+    assert config.forwarder_config() == ForwarderConfig(
+        RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK)
+    )
+    assert config.load_forwards() == ()
+    assert config.warnings == ()
+
+
+def test_everything_a_file_can_say() -> None:
+    config = parse_text(
+        """
+        [router]
+        state_dir = "state"
+        control = "/run/x.sock"
+        forward_rules = "rules/forward.rules"
+        [lan]
+        address = "192.168.1.1/24"
+        device = "eth1"
+        netns = "house"
+        tun = "lan7"
+        mtu = 1492
+        routes = ["192.168.7.0/24 via 192.168.1.254", "192.168.8.0/24"]
+        [wan]
+        netns = "street"
+        tun = "wan7"
+        [[link]]
+        name = "isp"
+        backend = "static"
+        device = "eth2"
+        address = "203.0.113.2/24"
+        gateway = "203.0.113.1"
+        mtu = 1400
+        [[host]]
+        address = "192.168.1.10"
+        name = "mail"
+        external = "198.51.100.9"
+        [[host]]
+        address = "192.168.7.10"
+        name = "far.away"
+        [nat]
+        mapping = "address-dependent"
+        filtering = "address-and-port-dependent"
+        address = ["198.51.100.8/29", "198.51.100.99"]
+        port_preservation = false
+        port_parity = false
+        dynamic_ports = "2000-3000"
+        hairpinning = false
+        inbound_refresh = true
+        unsolicited_syn = "unreachable"
+        answer_ping = false
+        [nat.timeouts]
+        udp = "10m"
+        tcp_established = "3h"
+        tcp_transitory = "5m"
+        icmp = "61s"
+        other = "1s"
+        unsolicited_syn = "7s"
+        fragment = "15s"
+        port_quarantine = "0s"
+        [nat.limits]
+        sessions = 1
+        sessions_per_host = 2
+        unsolicited_syns = 3
+        fragmented_datagrams = 4
+        fragment_bytes = "5KiB"
+        icmp_errors_per_second = 6
+        """
+    )
+    base = PATH.parent
+    assert config.path == PATH
+    assert config.router.state_dir == base / "state"
+    assert config.router.control == Path("/run/x.sock")
+    assert config.router.forward_rules == base / "rules/forward.rules"
+    assert (config.lan.device, config.lan.netns, config.lan.tun) == ("eth1", "house", "lan7")
+    assert str(config.lan.address) == "192.168.1.1/24"
+    assert (config.wan.netns, config.wan.tun) == ("street", "wan7")
+    (link,) = config.links
+    assert (link.name, link.backend, link.device, link.mtu) == ("isp", "static", "eth2", 1400)
+    assert str(link.address) == "203.0.113.2/24"
+    assert link.gateway == parse_address("203.0.113.1")
+    assert [host.name for host in config.hosts] == ["mail", "far.away"]
+    gateway = parse_address("192.168.1.254")
+    routes = (
+        LanRoute(Network.parse("192.168.7.0/24"), gateway),
+        LanRoute(Network.parse("192.168.8.0/24")),
+    )
+    assert config.forwarder_config() == ForwarderConfig(
+        routing=RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK, routes),
+        nat=NatConfig(
+            mapping=MappingBehavior.ADDRESS_DEPENDENT,
+            filtering=FilteringBehavior.ADDRESS_AND_PORT_DEPENDENT,
+            address=OneToOne(
+                (Network.parse("198.51.100.8/29"), Network.parse("198.51.100.99")),
+                ((parse_address("192.168.1.10"), parse_address("198.51.100.9")),),
+            ),
+            port_preservation=False,
+            port_parity=False,
+            dynamic_ports=(2000, 3000),
+            hairpinning=False,
+            inbound_refresh=True,
+            unsolicited_syn=UnsolicitedSyn.UNREACHABLE,
+            timeouts=Timeouts(600, 10800, 300, 61, 1, 7, 15, 0),
+            limits=Limits(1, 2, 3, 4, 5120, 6),
+        ),
+        lan_mtu=1492,
+        ttl_adjustment=1,
+        answer_wan_ping=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("lan", "link", "adjustment"),
+    [("", "", -1), ('device = "eth1"\n', "", 0), ("", 'device = "eth2"\n', 0)],
+)
+def test_each_card_is_a_forwarding_step(lan: str, link: str, adjustment: int) -> None:
+    config = parse_text(LAN + lan + LINK + link)
+    assert config.forwarder_config().ttl_adjustment == adjustment
+
+
+@pytest.mark.parametrize(("text", "mode"), [("masquerade", Masquerade()), ("routed", Routed())])
+def test_address_modes(text: str, mode: Masquerade | Routed) -> None:
+    assert parse_text(f'{LAN}{LINK}[nat]\naddress = "{text}"').nat.address == mode
+
+
+def test_a_gateway_beyond_a_lone_address() -> None:
+    link = '[[link]]\nname = "isp"\nbackend = "static"\naddress = "203.0.113.2/32"\n'
+    config = parse_text(f'{LAN}{link}device = "eth2"\ngateway = "198.51.100.1"\n')
+    assert config.links[0].gateway == parse_address("198.51.100.1")
+
+
+def test_short_timers_are_warnings() -> None:
+    config = parse_text(
+        LAN + LINK + '[nat.timeouts]\nudp = "119s"\ntcp_established = "2h"\n'
+        'tcp_transitory = "1s"\nicmp = "59s"\nunsolicited_syn = "0s"\n'
+    )
+    assert config.nat.timeouts.udp == 119
+    assert config.warnings == (
+        "etc/router.toml: nat.timeouts.udp: 1m59s is less than the 2m of RFC 4787 REQ-5",
+        "etc/router.toml: nat.timeouts.tcp_established: 2h is less than the 2h4m of RFC 5382 REQ-5",
+        "etc/router.toml: nat.timeouts.tcp_transitory: 1s is less than the 4m of RFC 5382 REQ-5",
+        "etc/router.toml: nat.timeouts.icmp: 59s is less than the 1m of RFC 5508 REQ-2",
+        "etc/router.toml: nat.timeouts.unsolicited_syn: 0s is less than the 6s of RFC 5382 REQ-4",
+    )
+
+
+def test_timers_at_their_floors_are_no_warnings() -> None:
+    config = parse_text(
+        LAN + LINK + '[nat.timeouts]\nudp = "2m"\ntcp_established = "2h4m"\n'
+        'tcp_transitory = "4m"\nicmp = "60s"\nunsolicited_syn = "6s"\n'
+    )
+    assert config.warnings == ()
+
+
+# Rule files
+
+
+def with_rules(folder: Path, rules: str) -> Config:
+    (folder / "forward.rules").write_text(rules)
+    text = f'[router]\nforward_rules = "forward.rules"\n{LAN}{LINK}'
+    return parse(text, folder / "router.toml")
+
+
+def test_rules_carry_the_name_of_their_file(tmp_path: Path) -> None:
+    config = with_rules(tmp_path, "tcp 25 -> 192.168.1.10\ndefault -> 192.168.1.11\n")
+    name = tmp_path / "forward.rules"
+    mail, other = parse_address("192.168.1.10"), parse_address("192.168.1.11")
+    assert config.load_forwards() == (
+        ForwardRule(6, 25, 25, mail, 25, (), f"{name}:1"),
+        DefaultHost(other, (), f"{name}:2"),
+    )
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "192.168.1.1", "192.168.1.255", "192.168.1.0"])
+def test_rules_lead_to_hosts_of_the_lan(address: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_text(LAN + LINK).parse_forwards(f"# one\ntcp 25 -> {address}\n", "f.rules")
+    assert caught.value.problems == (
+        f"f.rules:2: {address} is not the address of a LAN host, in 192.168.1.0/24",
+    )
+
+
+def test_rules_lead_to_hosts_behind_other_routers() -> None:
+    text = f'{LAN}routes = ["192.168.7.0/24 via 192.168.1.254"]\n{LINK}'
+    (rule,) = parse_text(text).parse_forwards("tcp 25 -> 192.168.7.9", "f.rules")
+    assert rule.internal_address == parse_address("192.168.7.9")
+
+
+def test_a_missing_rule_file(tmp_path: Path) -> None:
+    config = with_rules(tmp_path, "")
+    (tmp_path / "forward.rules").unlink()
+    with pytest.raises(ConfigError) as caught:
+        config.load_forwards()
+    assert caught.value.problems == (
+        f"{tmp_path}/forward.rules: cannot be read: No such file or directory",
+    )
+
+
+# What cannot be read as TOML
+
+
+def test_a_file_is_loaded_with_its_rules_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "router.toml"
+    path.write_text(f'[router]\nforward_rules = "x"\n{LAN}{LINK}')
+    assert load(path).router.forward_rules == tmp_path / "x"
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "gone.toml")
+    assert caught.value.problems == (
+        f"{tmp_path}/gone.toml: cannot be read: No such file or directory",
+    )
+
+
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "router.toml"
+    path.write_bytes(b"[lan]\n# \xff\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.problems == (f"{path}:2: is not UTF-8 text",)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[lan]\naddress 1\n", "2: is not TOML: Expected '=' after a key in a key/value pair"),
+        ("[lan]\n[lan]\n", "2: is not TOML: Cannot declare ('lan',) twice"),
+        ("a = 1\nb = [", "2: is not TOML: Invalid value (at end of document)"),
+        ("a = " + "[" * 5000, "is not a configuration: brackets nested too deeply"),
+    ],
+)
+def test_toml_errors_name_the_line(problems: Tell, text: str, problem: str) -> None:
+    assert problems(text) == [problem]
+
+
+def test_a_number_too_long_to_be_one(problems: Tell) -> None:
+    (problem,) = problems("a = " + "1" * 5000)
+    assert problem.startswith("1: is not TOML: ")
+
+
+def test_a_socket_path_the_kernel_would_cut(problems: Tell) -> None:
+    path = "/" + "x" * 107
+    assert problems(f'[router]\ncontrol = "{path}"\n{LAN}{LINK}') == [
+        f"router.control: '{path}' has 108 bytes; the path of a socket has at most 107"
+    ]
+    assert parse_text(f'[router]\ncontrol = "{path[:-1]}"\n{LAN}{LINK}')
+
+
+# Whatever the input
+
+keys = st.sampled_from(
+    ["router", "lan", "wan", "link", "host", "nat", "address", "name", "backend", "timeouts", "udp"]
+)
+texts = st.sampled_from(["192.168.1.1/24", "static", "1.2.3.4", "5m", "routed", "a"]) | st.text()
+leaves = st.booleans() | st.integers() | texts
+trees = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys | texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def as_toml(value: object) -> str:
+    if isinstance(value, dict):
+        pairs = (f"{as_toml(key)} = {as_toml(each)}" for key, each in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def told(text: str) -> list[str]:
+    try:
+        parse_text(text)
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+@given(st.text() | st.text("[]{}=.,\"'\n#lanwk0 "))
+def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
+    assert all(problem.startswith("etc/router.toml:") for problem in told(text))
+
+
+@given(st.dictionaries(keys, trees, max_size=3))
+def test_any_tables_are_a_configuration_or_a_config_error(tables: dict[str, object]) -> None:
+    text = "".join(f"{key} = {as_toml(value)}\n" for key, value in tables.items())
+    problems = told(text)
+    assert all(problem.startswith("etc/router.toml: ") for problem in problems)
+    assert not any("is not TOML" in problem for problem in problems)
