@@ -13,7 +13,7 @@ from rich.progress import Progress
 from .loads import LOADS, start_servers
 from .micro import measure_limits
 from .network import BenchError, Testbed
-from .report import Report, limits_markdown, limits_table, replace_section
+from .report import Report, limits_markdown, limits_table, replace_section, require_section
 from .variants import BASELINE, VARIANTS, Variant
 
 README = Path(__file__).parents[2] / "README.md"
@@ -43,7 +43,10 @@ def main(
     """Measure the router against a raw copier and its peers; needs root."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console()
+    sections = ["bench", "limits"] if limits else ["bench"]
     try:
+        for name in sections if readme else ():
+            require_section(README, name)
         report = measure(_installed(names, console), rounds, seconds)
         costs = measure_limits() if limits else []
     except BenchError as error:

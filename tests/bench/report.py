@@ -12,9 +12,17 @@ from pathlib import Path
 from rich.table import Table
 
 from .loads import LOADS, Metric
+from .network import BenchError
 from .variants import BASELINE, Variant
 
-__all__ = ["Limit", "Report", "limits_markdown", "limits_table", "replace_section"]
+__all__ = [
+    "Limit",
+    "Report",
+    "limits_markdown",
+    "limits_table",
+    "replace_section",
+    "require_section",
+]
 
 METRICS = tuple(metric for load in LOADS for metric in load.metrics)
 
@@ -124,18 +132,24 @@ def limits_markdown(limits: Sequence[Limit]) -> str:
     return _markdown(["", "measured"], [[limit.title, limit.text] for limit in limits])
 
 
-def replace_section(path: Path, name: str, text: str) -> None:
-    """Put `text` between the `name:begin` and `name:end` comments of a Markdown file.
-
-    Raises ValueError when the file does not hold both, once.
-    """
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    old = path.read_text(encoding="utf-8")
-    new, count = pattern.subn(lambda _: f"{begin}\n{text}\n{end}", old)
+def require_section(path: Path, name: str) -> None:
+    """Raise BenchError unless the file holds the section's two comments, once."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    count = len(_section(name).findall(text))
     if count != 1:
-        raise ValueError(f"{path} has {count} sections from {begin} to {end}, not one")
-    path.write_text(new, encoding="utf-8")
+        raise BenchError(f"{path.name} has {count} sections {name}:begin to {name}:end, not one")
+
+
+def replace_section(path: Path, name: str, text: str) -> None:
+    """Put `text` between the `name:begin` and `name:end` comments of a Markdown file."""
+    require_section(path, name)
+    section = f"<!-- {name}:begin -->\n{text}\n<!-- {name}:end -->"
+    old = path.read_text(encoding="utf-8")
+    path.write_text(_section(name).sub(lambda _: section, old), encoding="utf-8")
+
+
+def _section(name: str) -> re.Pattern[str]:
+    return re.compile(f"<!-- {name}:begin -->.*?<!-- {name}:end -->", re.DOTALL)
 
 
 def _title(metric: Metric) -> str:

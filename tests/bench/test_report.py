@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from .loads import LOADS
+from .network import BenchError
 from .report import Report, replace_section
 from .variants import BASELINE, VARIANTS
 
@@ -59,6 +60,6 @@ def test_only_the_section_is_replaced(tmp_path: Path) -> None:
 def test_a_file_without_the_one_section_is_left_alone(tmp_path: Path, text: str) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(text)
-    with pytest.raises(ValueError, match="not one"):
+    with pytest.raises(BenchError, match=r"README.md has \d sections"):
         replace_section(readme, "bench", "new")
     assert readme.read_text() == text

@@ -80,7 +80,7 @@ def _build_router(testbed: Testbed) -> Ends:
     )
     postroad = str(Path(sys.executable).with_name("postroad"))
     command = (postroad, "run", "-c", str(config))
-    testbed.start(None, *command, until="ready", POSTROAD_FASTPATH="pure")
+    testbed.start(None, *command, until="control API on", POSTROAD_FASTPATH="pure")
     return ends
 
 
