@@ -21,7 +21,7 @@ def udp(source: Endpoint, destination: Endpoint) -> bytes:
     return _frame(source, destination, ipv4.PROTO_UDP, header + bytes(SMALL_PAYLOAD), 6)
 
 
-def tcp(source: Endpoint, destination: Endpoint, *, acknowledgment: int, flags: Flag) -> bytes:
+def tcp(source: Endpoint, destination: Endpoint, *, acknowledgment: int, flags: int) -> bytes:
     """Return a segment without data; its sequence number is what the handshake has reached."""
     sequence = 0 if flags & Flag.SYN else 1
     start = struct.pack("!HHII", source.port, destination.port, sequence, acknowledgment)
