@@ -6,6 +6,7 @@ problem of a step that can be judged is told at once, as `FILE: KEY: SENTENCE`.
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -73,16 +74,18 @@ class Config:
 
         Raises ConfigError.
         """
-        rules = parse_rules(text, origin)
-        problems = list(forward_problems(rules, self.lan))
-        if problems:
-            raise ConfigError(problems)
-        return tuple(rules)
+        return _rules(text, origin, self.lan)
 
 
 def load(path: Path) -> Config:
-    """Read a configuration file; raises ConfigError as `parse` does, or if it cannot be read."""
-    return parse(_read(path), path)
+    """Read a configuration file.
+
+    Raises ConfigError with every problem in it, and those of its rule file beside them.
+    """
+    file, problems = _judge(_tables(_read(path), path), path)
+    if problems:
+        raise ConfigError([*problems, *_rule_problems(file, path)])
+    return _config(file, path)
 
 
 def parse(text: str, path: Path) -> Config:
@@ -90,14 +93,17 @@ def parse(text: str, path: Path) -> Config:
 
     Raises ConfigError with every problem in it.
     """
-    file, problems = _judge(_tables(text, path))
-    router = _placed(file.router, path.parent)
-    problems.extend(_socket_problems(router.control))
-    if problems or file.lan is None:
-        raise ConfigError([f"{path}: {problem}" for problem in problems])
+    file, problems = _judge(_tables(text, path), path)
+    if problems:
+        raise ConfigError(problems)
+    return _config(file, path)
+
+
+def _config(file: RouterFile, path: Path) -> Config:
+    assert file.lan is not None
     return Config(
         path=path,
-        router=router,
+        router=_placed(file.router, path.parent),
         lan=file.lan,
         wan=file.wan,
         links=file.link,
@@ -106,6 +112,14 @@ def parse(text: str, path: Path) -> Config:
         answer_wan_ping=file.nat.answer_ping,
         warnings=tuple(f"{path}: {each}" for each in timeout_warnings(file.nat.timeouts)),
     )
+
+
+def _rules(text: str, origin: str, lan: LanSection | None) -> tuple[ForwardRule | DefaultHost, ...]:
+    rules = parse_rules(text, origin)
+    problems = [] if lan is None else list(forward_problems(rules, lan))
+    if problems:
+        raise ConfigError(problems)
+    return tuple(rules)
 
 
 def _read(path: Path) -> str:
@@ -130,16 +144,30 @@ def _tables(text: str, path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path}:{text.count(chr(10)) + 1}: is not TOML: {error}"]) from None
 
 
-def _judge(raw: dict[str, Any]) -> tuple[RouterFile, list[str]]:
+def _judge(raw: dict[str, Any], path: Path) -> tuple[RouterFile, list[str]]:
     """Return the file, its unsound sections at their defaults, and all that is wrong with it."""
+    damaged: set[str] = set()
+    problems: list[str] = []
     try:
         file = RouterFile.model_validate(raw)
     except ValidationError as error:
-        damaged = {str(each["loc"][0]) for each in error.errors(include_url=False)}
+        damaged.update(str(each["loc"][0]) for each in error.errors(include_url=False))
+        problems.extend(shape_problems(error, RouterFile))
         sound = {key: value for key, value in raw.items() if key not in damaged}
         file = RouterFile.model_validate(sound)
-        return file, [*shape_problems(error, RouterFile), *cross_problems(file, damaged)]
-    return file, list(cross_problems(file, ()))
+    problems.extend(cross_problems(file, damaged))
+    problems.extend(_socket_problems(path.parent / file.router.control))
+    return file, [f"{path}: {problem}" for problem in problems]
+
+
+def _rule_problems(file: RouterFile, path: Path) -> Sequence[str]:
+    rules = file.router.forward_rules
+    try:
+        if rules is not None:
+            _rules(_read(path.parent / rules), str(path.parent / rules), file.lan)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _placed(router: RouterSection, directory: Path) -> RouterSection:

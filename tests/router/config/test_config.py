@@ -236,6 +236,37 @@ def test_a_missing_rule_file(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("lan", "problem", "target"),
+    [
+        (LAN + "mtu = 1\n", "lan.mtu: 1 is not a whole number from 68 to 65535", ""),
+        (
+            LAN + "[nat]\nhairpinning = 1\n",
+            "nat.hairpinning: 1 is not true or false",
+            "f.rules:2: 10.0.0.1 is not the address of a LAN host, in 192.168.1.0/24",
+        ),
+    ],
+)
+def test_an_unsound_file_tells_of_its_rules_too(
+    tmp_path: Path, lan: str, problem: str, target: str
+) -> None:
+    path = tmp_path / "router.toml"
+    path.write_text(f'[router]\nforward_rules = "f.rules"\n{LINK}{lan}')
+    (tmp_path / "f.rules").write_text("tcp 26 -> 192.168.1.10\ntcp 25 -> 10.0.0.1\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    expected = [f"{path}: {problem}", f"{tmp_path}/{target}" if target else ""]
+    assert list(caught.value.problems) == list(filter(None, expected))
+
+
+def test_an_unsound_file_without_rules_tells_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "router.toml"
+    path.write_text(LAN)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert len(caught.value.problems) == 1
+
+
 # What cannot be read as TOML
 
 
