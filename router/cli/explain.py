@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -19,7 +20,17 @@ __all__ = ["explain"]
 
 BETWEEN_PACKETS_S = 0.001  # seconds from one packet on the command line to the next
 
-_Packets = Iterator[tuple[bytes, float]]  # packet, seconds since the first
+EPB_OUTBOUND = 2  # pcapng's direction of a packet that was sent and not received
+
+
+class _Given(NamedTuple):
+    """A packet to judge: when, in seconds since the first, and where it came in if known."""
+
+    packet: bytes
+    at: float
+    side: Side | None = None
+
+
 _SAID = {
     "to-lan": "goes to the LAN",
     "to-wan": "goes to the WAN",
@@ -59,9 +70,13 @@ def explain(
     explainer = Explainer(
         config.forwarder_config(), config.load_forwards(), link.address.address, link.mtu
     )
-    given = _from_file(read_path) if read_path else _from_texts(packets)
-    told = [explainer.explain(packet, at, Side[side.upper()] if side else None)
-            for packet, at in given]  # fmt: skip
+    known = {config.lan.tun: Side.LAN, config.wan.tun: Side.WAN}
+    given = _from_file(read_path, known) if read_path else _from_texts(packets)
+    forced = Side[side.upper()] if side else None
+    told = [
+        explainer.explain(one.packet, one.at, one.side if forced is None else forced)
+        for one in given
+    ]
     if as_json:
         print_json([asdict(one) for one in told])
     elif read_path:
@@ -71,36 +86,40 @@ def explain(
             _print_one(one)
 
 
-def _from_texts(texts: tuple[str, ...]) -> _Packets:
+def _from_texts(texts: tuple[str, ...]) -> Iterator[_Given]:
     for index, text in enumerate(texts):
         try:
-            yield parse_packet(text), index * BETWEEN_PACKETS_S
+            yield _Given(parse_packet(text), index * BETWEEN_PACKETS_S)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
 
 
-def _from_file(path: Path) -> _Packets:
-    """Yield the IPv4 packets of a capture, each as long as its header says."""
+def _from_file(path: Path, interfaces: dict[str, Side]) -> Iterator[_Given]:
+    """Yield what came in among the IPv4 packets of a capture, each as long as its header says.
+
+    A capture of the router's own knows direction and interface; in others all packets come in.
+    """
     from scapy.error import Scapy_Exception
-    from scapy.layers.inet import IP
+    from scapy.layers.inet import IP  # also what makes the reader know IP when it sees it
     from scapy.utils import PcapReader
 
     try:
-        with PcapReader(str(path)) as reader:
+        with path.open("rb") as file, PcapReader(file) as reader:
             start = None
             for frame in reader:
                 at = float(frame.time)
                 start = at if start is None else start
-                if IP in frame:
+                if IP in frame and frame[IP].version == 4 and frame.direction != EPB_OUTBOUND:
                     packet = bytes(frame[IP].original)
-                    yield packet[: _total_length(packet)], at - start
+                    side = interfaces.get(str(frame.sniffed_on))
+                    yield _Given(packet[: _total_length(packet)], at - start, side)
     except (OSError, EOFError, Scapy_Exception) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DeviceError(f"cannot read {path}: {reason}") from error
 
 
 def _total_length(packet: bytes) -> int:
-    """Return what the IP header says, which leaves out the padding of short Ethernet frames."""
+    """Return what the IP header says; 0 is how an offloading sender says too long to say."""
     return int.from_bytes(packet[2:4], "big") or len(packet)
 
 

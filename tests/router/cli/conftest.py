@@ -1,0 +1,113 @@
+"""A running router without devices: real forwarder, data plane and control API, socket pairs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from click.testing import CliRunner, Result
+
+from router.cli import main
+from router.cli.packets import parse_packet
+from router.config import load
+from router.daemon.forwards import RunningForwards
+from router.forwarder import Forwarder
+from router.host.control import ControlApi
+from router.host.dataplane import DataPlane
+from tests.lab.scripted import FrameSocket, ManualClock
+from tests.lab.serving import serving
+
+HEADER = bytes(10)
+CONFIG = """
+[router]
+control = "control.sock"
+forward_rules = "forward.rules"
+[lan]
+address = "192.168.1.1/24"
+[[link]]
+name = "isp"
+backend = "static"
+address = "203.0.113.2/24"
+[[host]]
+address = "192.168.1.10"
+name = "mail"
+"""
+RULES = "tcp 25 -> 192.168.1.10\ntcp 8080 -> 192.168.1.10:80 from 198.51.100.0/24\n"
+
+
+def command(*arguments: str | Path) -> Result:
+    """Run `postroad` with these arguments."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def config_path(tmp_path: Path) -> Path:
+    """A sound configuration with two forward rules."""
+    (tmp_path / "forward.rules").write_text(RULES)
+    path = tmp_path / "router.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+class RunningRouter:
+    """What a `postroad run` has behind its control socket."""
+
+    def __init__(self, config_path: Path) -> None:
+        self.config_path = config_path
+        config = load(config_path)
+        self.lan, self.wan = FrameSocket("lan0"), FrameSocket("wan0")
+        self.forwarder = Forwarder(
+            config.forwarder_config(), rng=Random(1), forwards=config.load_forwards()
+        )
+        self.clock = ManualClock()
+        self.forwarder.line_up(config.links[0].address.address, 1500, now=self.clock.now)
+        self.plane = DataPlane(self.forwarder, self.lan, self.wan, clock=self.clock)
+        self.api = ControlApi(
+            self.plane,
+            RunningForwards(self.plane, config),
+            lambda: STATUS,
+            {"192.168.1.10": "mail"},
+        )
+
+    def command(self, *arguments: str) -> Result:
+        return command(*arguments, "-c", self.config_path)
+
+    @staticmethod
+    def frame(packet: str) -> bytes:
+        return HEADER + parse_packet(packet)
+
+    def outbound(self, *packets: str) -> None:
+        """Have hosts on the LAN send; returns when all have crossed to the WAN."""
+        self.wan.far.setblocking(True)
+        for packet in packets:
+            self.lan.put(self.frame(packet))
+            self.wan.far.recv(70000)
+
+
+STATUS = {
+    "version": "9.9",
+    "pid": 77,
+    "config": "router.toml",
+    "uptime_s": 3661.0,
+    "lan": {
+        "address": "192.168.1.1/24", "device": "eth1", "tun": "lan0", "netns": "", "mtu": 1500,
+    },
+    "links": [
+        {
+            "name": "isp", "backend": "static", "state": "UP", "since_s": 61.0, "reason": "always",
+            "by": "configuration", "address": "203.0.113.2", "device": None, "tun": "wan0",
+            "netns": "postroad-wan", "mtu": 1500,
+        }
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def running(config_path: Path) -> Iterator[RunningRouter]:
+    router = RunningRouter(config_path)
+    router.plane.start()
+    with serving(router.api.application(), config_path.parent / "control.sock"):
+        yield router
+    router.plane.stop()
+    router.lan.close()
+    router.wan.close()

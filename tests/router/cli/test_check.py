@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+from tests.router.cli.conftest import RULES, command
+
+WITH_CARDS = """
+[lan]
+address = "192.168.1.1/24"
+device = "eth1"
+routes = ["10.0.0.0/8 via 192.168.1.9"]
+[[link]]
+name = "isp"
+backend = "static"
+address = "203.0.113.2/24"
+device = "eth2"
+gateway = "203.0.113.1"
+[nat]
+address = ["198.51.100.8/29"]
+[nat.timeouts]
+udp = "10s"
+"""
+
+
+def test_a_sound_configuration_is_told_in_words(config_path: Path) -> None:
+    done = command("check", "-c", config_path)
+    assert done.exit_code == 0
+    lines = [line.rstrip() for line in done.output.splitlines()]
+    assert lines[0] == f"{config_path} is sound"
+    assert "lan        192.168.1.1/24 on the TUN lan0, MTU 1500" in lines
+    line = "line       isp: 203.0.113.2/24 on the TUN wan0 in namespace postroad-wan"
+    assert f"{line}, no gateway, MTU 1500" in lines
+    assert "hosts      mail is 192.168.1.10" in lines
+    assert "warnings   none" in lines
+    for rule in RULES.splitlines():
+        assert any(rule in line for line in lines)
+
+
+def test_cards_routes_and_warnings_are_told(config_path: Path) -> None:
+    config_path.write_text(WITH_CARDS)
+    meaning = json.loads(command("check", "-c", config_path, "--json").stdout)
+    assert meaning["lan"] == [
+        "192.168.1.1/24 on eth1, its packets led into lan0, MTU 1500",
+        "10.0.0.0/8 via 192.168.1.9",
+    ]
+    assert meaning["line"] == (
+        "isp: 203.0.113.2/24 on eth2, its packets led into wan0 in namespace postroad-wan,"
+        " gateway 203.0.113.1, MTU 1500"
+    )
+    assert meaning["nat"].startswith("a public address per host from 198.51.100.8/29;")
+    assert "UDP 10s" in meaning["timeouts"]
+    (warning,) = meaning["warnings"]
+    assert "nat.timeouts.udp" in warning
+
+
+def test_every_problem_of_the_rules_is_told(config_path: Path) -> None:
+    rules = config_path.parent / "forward.rules"
+    rules.write_text("tcp 25\ntcp x -> 192.168.1.10\n")
+    done = command("check", "-c", config_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [
+        f"{rules}:1",
+        f"{rules}:2",
+    ]

@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils import wrpcap
+
+from router.cli.packets import parse_packet
+from router.host.pcapng import packet_block, preamble
+from tests.router.cli.conftest import command
+
+OUT = "tcp 192.168.1.10:4000 -> 93.184.216.34:80"
+LEAVING = "tcp 203.0.113.2:4000 -> 93.184.216.34:80"
+BACK = "tcp 93.184.216.34:80 -> 203.0.113.2:4000 flags syn,ack"
+
+
+def told(*arguments: str | Path) -> list[dict[str, Any]]:
+    done = command("explain", *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    explanations: list[dict[str, Any]] = json.loads(done.stdout)
+    return explanations
+
+
+def test_packets_are_explained_in_order(config_path: Path) -> None:
+    done = command("explain", "-c", config_path, OUT, BACK, "tcp 8.8.8.8:1 -> 203.0.113.2:4001")
+    assert done.output.splitlines() == [
+        "tcp 192.168.1.10:4000 -> 93.184.216.34:80 flags syn, from the LAN",
+        "  goes to the WAN: it opens a session from the LAN",
+        "  becomes  tcp 203.0.113.2:4000 -> 93.184.216.34:80 flags syn",
+        "  mapping  192.168.1.10:4000 <-> 203.0.113.2:4000, dynamic",
+        "  session  with 93.184.216.34:80, outbound-init",
+        "tcp 93.184.216.34:80 -> 203.0.113.2:4000 flags syn,ack, from the WAN",
+        "  goes to the LAN: it belongs to a session",
+        "  becomes  tcp 93.184.216.34:80 -> 192.168.1.10:4000 flags syn,ack",
+        "tcp 8.8.8.8:1 -> 203.0.113.2:4001 flags syn, from the WAN",
+        "  is dropped: it is unsolicited: no session, no forward",
+    ]
+
+
+def test_answers_are_shown(config_path: Path) -> None:
+    done = command("explain", "-c", config_path, f"{OUT} ttl 1")
+    assert "  sends    icmp 192.168.1.1 -> 192.168.1.10 type 11 code 0, to the LAN" in done.output
+
+
+def test_the_side_may_be_forced(config_path: Path) -> None:
+    assert [one["side"] for one in told("-c", config_path, BACK)] == ["wan"]
+    assert [one["side"] for one in told("-c", config_path, "--side", "lan", BACK)] == ["lan"]
+
+
+@pytest.mark.parametrize("suffix", ["pcap", "pcapng"])
+def test_any_capture_can_be_read(config_path: Path, tmp_path: Path, suffix: str) -> None:
+    syn = Ether() / IP(src="192.168.1.10", dst="93.184.216.34") / TCP(sport=4000) / b""
+    back = (
+        Ether() / IP(src="93.184.216.34", dst="203.0.113.2") / TCP(sport=80, dport=4000, flags="SA")
+    )
+    padded = Ether(bytes(back).ljust(60, b"\0"))
+    path = tmp_path / f"some.{suffix}"
+    frames = [syn, Ether() / ARP(), padded, Ether() / IPv6()]
+    for at, frame in enumerate(frames):
+        frame.time = 1_700_000_000 + at
+    wrpcap(str(path), frames)
+    explanations = told("-c", config_path, "-r", path)
+    assert [(one["side"], one["verdict"]) for one in explanations] == [
+        ("lan", "to-wan"),
+        ("wan", "to-lan"),
+    ]
+    table = command("explain", "-c", config_path, "-r", path).output
+    assert "2 packets: 1 to-lan, 1 to-wan" in table
+    assert "tcp 203.0.113.2:4000 -> 93.184.216.34:80 flags syn" in table
+
+
+def test_of_a_capture_of_its_own_only_what_came_in_is_judged(
+    config_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.pcapng"
+    spoofed = "udp 10.9.9.9:1 -> 8.8.8.8:2"  # only the interface tells that it is from the LAN
+    path.write_bytes(
+        preamble(["lan0", "wan0"], "test")
+        + packet_block(0, 1, parse_packet(OUT), inbound=True)
+        + packet_block(
+            1, 2, parse_packet(OUT.replace("192.168.1.10", "203.0.113.2")), inbound=False
+        )
+        + packet_block(0, 3, parse_packet(spoofed), inbound=True)
+    )
+    explanations = told("-c", config_path, "-r", path)
+    assert [(one["side"], one["reason"]) for one in explanations] == [
+        ("lan", "new-session"),
+        ("lan", "spoofed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ([], 2, "give packets, or a file with -r"),
+        ([OUT, "-r", "x"], 2, "give packets, or a file with -r"),
+        (["tcp 1.2.3.4 -> 5.6.7.8:9"], 2, "'1.2.3.4' has no port"),
+        (["-r", "/nonexistent"], 1, "cannot read /nonexistent: No such file or directory"),
+        (["-r", "/dev/null"], 1, "cannot read /dev/null: "),
+    ],
+)
+def test_what_cannot_be_explained(
+    config_path: Path, arguments: list[str], code: int, sentence: str
+) -> None:
+    done = command("explain", "-c", config_path, *arguments)
+    assert (done.exit_code, sentence in done.stderr) == (code, True), done.stderr
