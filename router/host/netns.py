@@ -28,13 +28,18 @@ _LIBC = ctypes.CDLL(None, use_errno=True)  # spares pyroute2 the search, which s
 
 
 def exists(name: str) -> bool:
-    """Return whether the namespace exists; the empty name always does."""
-    return not name or (_RUN_DIR / name).exists()
+    """Return whether the namespace exists; the empty name always does.
+
+    A name may outlive its namespace as a plain file: what `ip netns exec` runs has its own
+    mounts, and the namespaces it makes end with it.
+    """
+    path = _RUN_DIR / name
+    return not name or (path.exists() and path.stat().st_dev == _OWN.stat().st_dev)
 
 
 def create(name: str) -> None:
     """Create the namespace, as `ip netns add` does; raises OSError."""
-    if exists(name):
+    if (_RUN_DIR / name).exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
     pyroute2_netns.create(name, libc=_LIBC)
 
@@ -47,6 +52,8 @@ def delete(name: str) -> None:
     """
     if exists(name):
         pyroute2_netns.remove(name, libc=_LIBC)
+    else:
+        (_RUN_DIR / name).unlink(missing_ok=True)
 
 
 def identity(name: str) -> str:

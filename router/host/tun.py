@@ -74,6 +74,8 @@ class TunDevice:
 
     def close(self) -> None:
         """Give the device back, a persistent one without the offloads asked for here."""
+        if self.fileno() < 0:  # closed before
+            return
         with suppress(OSError):  # it may have been deleted under us
             fcntl.ioctl(self.fileno(), _TUNSETOFFLOAD, 0)
         self._device.close()

@@ -187,6 +187,10 @@ class TestCreated:
         assert tun.name in shown
         assert other.name not in shown
 
+    def test_closing_twice_is_closing_once(self, tun: TunDevice) -> None:
+        tun.close()
+        tun.close()
+
     def test_the_thread_is_back_and_the_device_still_works(
         self, namespace: Box, tun: TunDevice
     ) -> None:

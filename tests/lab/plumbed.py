@@ -1,0 +1,133 @@
+"""A plumbed machine with the simplest of routers in it: what one TUN gives, the other takes."""
+
+import os
+import select
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from router.host import netns
+from router.host.journal import Journal
+from router.host.plumbing import LanNic, LanSide, Plumbing, WanNic, WanSide
+from router.host.tun import TunDevice
+from router.routing import LanRoute
+from router.wire.address import Network, parse_address
+from router.wire.vnet import VNET_HEADER_LENGTH
+from tests.lab.box import Box
+
+ROUTE = LanRoute(Network.parse("192.168.7.0/24"), parse_address("192.168.1.254"))
+
+
+class Plumbed:
+    """The box in use; `seen` holds the packets each TUN gave, by name."""
+
+    def __init__(self, plumbing: Plumbing) -> None:
+        self._plumbing = plumbing
+        self._lan, self._wan = plumbing.apply()
+        self._stop_read, self._stop_write = os.pipe()
+        self.seen: dict[str, list[bytes]] = {self._lan.name: [], self._wan.name: []}
+        self._thread = threading.Thread(target=self._copy)
+        self._thread.start()
+
+    def put_on_lan(self, packet: bytes) -> None:
+        self._lan.write(bytes(VNET_HEADER_LENGTH) + packet)
+
+    def sources(self, tun: str) -> set[str]:
+        return {socket.inet_ntoa(packet[12:16]) for packet in self.seen[tun]}
+
+    def destinations(self, tun: str) -> set[str]:
+        return {socket.inet_ntoa(packet[16:20]) for packet in self.seen[tun]}
+
+    def die(self) -> None:
+        """End as a killed process does: its descriptors close, and nothing else happens."""
+        self._stop()
+        self._lan.close()
+        self._wan.close()
+
+    def end(self) -> None:
+        self._stop()
+        assert self._plumbing.undo() == []
+
+    def _stop(self) -> None:
+        if self._thread.is_alive():
+            os.write(self._stop_write, b".")
+            self._thread.join()
+            os.close(self._stop_read)
+            os.close(self._stop_write)
+
+    def _copy(self) -> None:
+        across = {
+            self._lan.fileno(): (self._lan, self._wan),
+            self._wan.fileno(): (self._wan, self._lan),
+        }
+        while True:
+            ready, _, _ = select.select([self._stop_read, *across], [], [])
+            if self._stop_read in ready:
+                return
+            for descriptor in ready:
+                self._pass_on(*across[descriptor])
+
+    def _pass_on(self, here: TunDevice, there: TunDevice) -> None:
+        buffer = bytearray(70000)
+        length = here.read_into(buffer)
+        if length:
+            self.seen[here.name].append(bytes(buffer[VNET_HEADER_LENGTH:length]))
+            there.write(bytes(buffer[:length]))
+
+
+@contextmanager
+def plumbed(
+    box: Box,
+    journal: Path,
+    *,
+    wan_nic: bool = True,
+    gateway: str | None = "203.0.113.1",
+) -> Iterator[Plumbed]:
+    lan = LanNic("eth1", parse_address("192.168.1.1"), Network.parse("192.168.1.0/24"), (ROUTE,))
+    wan = WanNic(
+        "eth2",
+        parse_address("203.0.113.2"),
+        Network.parse("203.0.113.0/24"),
+        parse_address(gateway) if gateway else None,
+        published=(Network.parse("203.0.113.16/30"),),
+    )
+    plumbing = Plumbing(
+        LanSide("lan0", 1500, nic=lan),
+        WanSide("wan0", 1500, box.wan, wan if wan_nic else None),
+        Journal(journal),
+    )
+    running = Plumbed(plumbing)
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+@contextmanager
+def listening(namespace: str, port: int, kind: socket.SocketKind) -> Iterator[socket.socket]:
+    """A socket on every address of the namespace."""
+    with netns.inside(namespace):
+        service = socket.socket(socket.AF_INET, kind)
+    with service:
+        service.settimeout(1)
+        service.bind(("", port))
+        if kind is socket.SOCK_STREAM:
+            service.listen()
+        yield service
+
+
+def answers(namespace: str, address: str, port: int) -> str:
+    """Return what a TCP client in the namespace meets: `open`, `refused` or `silence`."""
+    with netns.inside(namespace):
+        client = socket.socket()
+    with client:
+        client.settimeout(0.5)
+        try:
+            client.connect((address, port))
+        except ConnectionRefusedError:
+            return "refused"
+        except OSError:  # a timeout, or no answer to ARP
+            return "silence"
+        return "open"
