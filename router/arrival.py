@@ -5,6 +5,7 @@ from typing import NamedTuple
 from router.devices import Side
 from router.nat.fragments import DatagramKey
 from router.reasons import Reason
+from router.wire.gso import offload_fits
 from router.wire.icmpv4 import Icmp, Type
 from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP, IPv4
 from router.wire.malformed import Malformed
@@ -53,4 +54,6 @@ def check(buffer: bytearray, length: int, side: Side, now: float) -> Arrival | M
     if isinstance(transport, Malformed):
         return transport
     offload = VnetHeader.read(buffer)
+    if not offload_fits(packet, offload):
+        return Malformed.OFFLOAD
     return Arrival(packet, transport, offload, side, now, DatagramKey.of(packet))

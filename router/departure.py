@@ -80,8 +80,9 @@ class Departure:
 
     def pieces(self, arrival: Arrival, side: Side) -> Iterator[Transmit]:
         """Yield the fragments of a packet that does not fit, in order (RFC 4787 REQ-13a)."""
-        if side is Side.WAN and not arrival.packet.is_fragment:
-            arrival.packet.set_identification(self.next_identification())
+        ours = side is Side.WAN and not arrival.packet.is_fragment
         for whole in segments(arrival.packet, arrival.offload):
+            if ours:
+                whole.set_identification(self.next_identification())
             for part in fragment(whole, self.mtu[side]):
                 yield Transmit(side, PLAIN + part)

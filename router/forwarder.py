@@ -189,11 +189,20 @@ class Forwarder:
             return session
         self._note_decision(arrival, Reason.NEW_SESSION, known)
         if hairpin:
-            return self._turn_back(arrival, session)
-        identification = None
-        if packet.is_fragment:
-            identification = self._departure.next_identification()
-        return _Way((_Step(session, outbound=True),), identification)
+            way = self._turn_back(arrival, session)
+            if isinstance(way, Reason):  # it got as far as our own outside, and opens that way
+                self._nat.note(session, packet, transport, arrival.now, outbound=True)
+            return way
+        return _Way((_Step(session, outbound=True),), self._identify(arrival))
+
+    def _identify(self, arrival: Arrival) -> int | None:
+        """Return the identification all fragments of an outbound datagram get."""
+        if not arrival.packet.is_fragment:
+            return None
+        former = self._fragments.way(arrival.datagram)  # its first fragment may come twice
+        if former is not None and former.identification is not None:
+            return former.identification
+        return self._departure.next_identification()
 
     def _turn_back(self, arrival: Arrival, session: Session) -> _Way | Reason:
         """Decide the second half of a hairpin on the packet as the first half makes it."""
@@ -217,6 +226,8 @@ class Forwarder:
         arrival = check(buffer, length, Side.WAN, now)
         if not isinstance(arrival, Arrival):
             return self._drop(arrival)
+        if self._line_address is None:
+            return self._drop(Reason.LINE_DOWN)
         packet = arrival.packet
         destination = packet.destination
         origin = self._routing.lookup(packet.source).place
@@ -261,11 +272,13 @@ class Forwarder:
     # Steps both walks share
 
     def _way(self, arrival: Arrival) -> _Way | None:
-        """Return what the first fragment of the same datagram decided."""
+        """Return what the first fragment of the same datagram decided, if that still holds."""
         if not arrival.packet.fragment_offset:
             return None
         self.last_reason = Reason.FRAGMENT
-        return self._fragments.way(arrival.datagram)
+        way = self._fragments.way(arrival.datagram)
+        open_still = way is not None and all(step.session.is_open for step in way.steps)
+        return way if open_still else None
 
     def _hold(self, arrival: Arrival) -> Reason:
         frame = bytes(arrival.packet.buffer[: arrival.packet.end])
@@ -283,7 +296,7 @@ class Forwarder:
             packet.set_identification(way.identification)
         self._departure.take_hop(packet)
         self._departure.clamp_mss(arrival)
-        if not packet.is_fragment or packet.fragment_offset:
+        if not packet.is_fragment or arrival.ports_elsewhere:
             return self._emit(arrival, side, reason)
         released = self._fragments.decide(arrival.datagram, way, arrival.now)
         if not released:

@@ -29,6 +29,7 @@ class Reason(Enum):
     MARTIAN_SOURCE = "has a source address that never belongs on a network"
     MARTIAN_DESTINATION = "has a destination address that is never forwarded"
     SPOOFED = "has a source address that belongs to another side"
+    LINE_DOWN = "came from the line after it was gone"
     NOT_OURS = "arrived from the line for an address that is not behind it"
     BROADCAST = "is a broadcast or multicast, which ends at the router"
     UNSOLICITED = "is unsolicited: no session, no forward"

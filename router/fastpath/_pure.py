@@ -33,6 +33,14 @@ _read_udp = struct.Struct("!HH").unpack_from  # length, checksum
 _write_ip = struct.Struct("!BBH12s").pack_into  # time to live, protocol, checksum, key
 _write_field = struct.Struct("!H").pack_into
 
+# What the virtio-net header of a hit may ask for: nothing, or its own protocol's checksum and
+# segmentation, by the bytes flags and gso_type, and by csum_start and csum_offset.
+_NEEDS_CSUM = 1
+_GSO_TCPV4 = (0, 1, 0x81)  # 0x80: with congestion window reduced on the first segment
+_GSO_UDP_L4 = (0, 5, 0x85)
+_TCP_CHECKSUM_PLACE = struct.pack("<HH", 20, 16)
+_UDP_CHECKSUM_PLACE = struct.pack("<HH", 20, 6)
+
 _PLAIN_HEADER = 0x45  # version 4, five words
 _ANY_FRAGMENT = 0x3FFF  # more fragments, or an offset
 _STATE_FLAGS = 0x17  # ACK RST SYN FIN
@@ -101,16 +109,22 @@ class RewriteCache:
                 offset_flags & _STATE_FLAGS != _ONLY_ACK
                 or data_offset < 20
                 or data_offset > total_length - 20
+                or buffer[1] not in _GSO_TCPV4
             ):
                 return _MISS
+            checksum_place = _TCP_CHECKSUM_PLACE
         elif protocol == PROTO_UDP:
             rewrite = self._udp[side].get(key)
             if rewrite is None:
                 return _MISS
             udp_length, field = _read_udp(buffer, _TRANSPORT_AT + 4)
-            if not 8 <= udp_length <= total_length - 20:
+            if not 8 <= udp_length <= total_length - 20 or buffer[1] not in _GSO_UDP_L4:
                 return _MISS
+            checksum_place = _UDP_CHECKSUM_PLACE
         else:
+            return _MISS
+        partial = buffer[0] & _NEEDS_CSUM
+        if partial and buffer[6:10] != checksum_place:
             return _MISS
         verdict = rewrite.verdict
         if total_length > self.max_packet[verdict] and not self._segments_fit(buffer, verdict):
@@ -128,7 +142,7 @@ class RewriteCache:
             ((total & 0xFFFF) + (total >> 16)) ^ 0xFFFF,
             rewrite.replacement,
         )
-        if buffer[0] & 1:  # NEEDS_CSUM: only the pseudo header is summed so far
+        if partial:  # only the pseudo header is summed so far
             total = field + rewrite.address_delta
             field = (total & 0xFFFF) + (total >> 16)
         elif field or protocol == PROTO_TCP:

@@ -5,10 +5,10 @@ there and remembered; the others follow it. Fragments that come before their fir
 released behind it. Nothing is reassembled.
 
 * A datagram is known by source, destination, protocol and identification, as on the wire (RFC 791).
-* Memory is bounded twice, in datagrams and in held bytes. When either is used up the oldest
-  datagram is forgotten: a flood pushes out mostly itself, while the pieces of an orderly datagram
-  follow each other closely and are through before they grow old (REQ-14a).
-* A datagram is forgotten `timeout_s` after its first fragment was seen.
+* Datagrams that are decided and datagrams that wait are bounded apart, the latter also in bytes.
+  Where a bound is reached the oldest of its kind is forgotten: a flood pushes out mostly itself,
+  and never what is already on its way (REQ-14a).
+* A datagram is forgotten `timeout_s` after its way was decided, or after its first held piece.
 """
 
 from collections import OrderedDict
@@ -36,13 +36,14 @@ class DatagramKey(NamedTuple):
         return cls(packet.source, packet.destination, packet.protocol, packet.identification)
 
 
-class _Datagram(Generic[Way]):
-    __slots__ = ("expires_at", "held", "way")
+class _Decided(NamedTuple, Generic[Way]):
+    expires_at: float
+    way: Way
 
-    def __init__(self, expires_at: float) -> None:
-        self.expires_at = expires_at
-        self.way: Way | None = None
-        self.held: list[bytes] = []
+
+class _Waiting(NamedTuple):
+    expires_at: float
+    held: list[bytes]
 
 
 class Fragments(Generic[Way]):
@@ -52,52 +53,57 @@ class Fragments(Generic[Way]):
         self._timeout_s = timeout_s
         self._max_datagrams = max_datagrams
         self._max_bytes = max_bytes
-        self._datagrams: OrderedDict[DatagramKey, _Datagram[Way]] = OrderedDict()
+        self._decided: OrderedDict[DatagramKey, _Decided[Way]] = OrderedDict()
+        self._waiting: OrderedDict[DatagramKey, _Waiting] = OrderedDict()
         self.held_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._datagrams)
+        return len(self._decided) + len(self._waiting)
 
     def way(self, key: DatagramKey) -> Way | None:
         """Return what was decided for the datagram, None before its first fragment."""
-        datagram = self._datagrams.get(key)
-        return datagram.way if datagram else None
+        decided = self._decided.get(key)
+        return decided.way if decided else None
 
     def decide(self, key: DatagramKey, way: Way, now: float) -> Sequence[bytes]:
         """Remember the datagram's way; return the frames that waited for it, in order.
 
         An identification used again starts a datagram anew.
         """
-        former = self._datagrams.pop(key, None)
-        self._datagram(key, now).way = way
-        released = former.held if former else []
-        self.held_bytes -= sum(map(len, released))
-        return released
+        self._decided.pop(key, None)
+        if len(self._decided) >= self._max_datagrams:
+            self._decided.popitem(last=False)
+        self._decided[key] = _Decided(now + self._timeout_s, way)
+        waiting = self._waiting.pop(key, None)
+        if waiting is None:
+            return ()
+        self.held_bytes -= sum(map(len, waiting.held))
+        return waiting.held
 
     def hold(self, key: DatagramKey, frame: bytes, now: float) -> None:
         """Keep a frame until its datagram's way is decided or it grows too old."""
-        self._datagram(key, now).held.append(frame)
+        if key not in self._waiting:
+            if len(self._waiting) >= self._max_datagrams:
+                self._forget_oldest_waiting()
+            self._waiting[key] = _Waiting(now + self._timeout_s, [])
+        self._waiting[key].held.append(frame)
         self.held_bytes += len(frame)
         while self.held_bytes > self._max_bytes:
-            self._forget_oldest()
+            self._forget_oldest_waiting()
 
     def next_deadline(self) -> float | None:
         """Return when the oldest datagram grows too old."""
-        return next(iter(self._datagrams.values())).expires_at if self._datagrams else None
+        decided = next(iter(self._decided.values()), None)
+        waiting = next(iter(self._waiting.values()), None)
+        return min((oldest.expires_at for oldest in (decided, waiting) if oldest), default=None)
 
     def expire(self, now: float) -> None:
         """Forget datagrams that are too old."""
-        while self._datagrams and next(iter(self._datagrams.values())).expires_at <= now:
-            self._forget_oldest()
+        while self._decided and next(iter(self._decided.values())).expires_at <= now:
+            self._decided.popitem(last=False)
+        while self._waiting and next(iter(self._waiting.values())).expires_at <= now:
+            self._forget_oldest_waiting()
 
-    def _datagram(self, key: DatagramKey, now: float) -> _Datagram[Way]:
-        datagram = self._datagrams.get(key)
-        if datagram is None:
-            while len(self._datagrams) >= self._max_datagrams:
-                self._forget_oldest()
-            datagram = self._datagrams[key] = _Datagram(now + self._timeout_s)
-        return datagram
-
-    def _forget_oldest(self) -> None:
-        _, datagram = self._datagrams.popitem(last=False)
-        self.held_bytes -= sum(map(len, datagram.held))
+    def _forget_oldest_waiting(self) -> None:
+        _, waiting = self._waiting.popitem(last=False)
+        self.held_bytes -= sum(map(len, waiting.held))

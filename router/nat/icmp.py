@@ -10,7 +10,15 @@ import struct
 from router.nat.table import Session, SessionTable
 from router.reasons import Reason
 from router.wire.address import Endpoint
-from router.wire.icmpv4 import IDENTIFIER_OFFSET, Icmp, Type, quoted_packet, refresh_checksum
+from router.wire.icmpv4 import (
+    IDENTIFIER_OFFSET,
+    QUERIES,
+    REPLIES,
+    Icmp,
+    Type,
+    quoted_packet,
+    refresh_checksum,
+)
 from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP, IPv4
 from router.wire.malformed import Malformed
 from router.wire.transport import translate
@@ -51,6 +59,8 @@ def _endpoints(quote: IPv4) -> tuple[Endpoint, Endpoint] | None:
         if quote.fragment_offset or quote.end - quote.payload < _QUOTED_TRANSPORT:
             return None
         if quote.protocol == PROTO_ICMP:
+            if quote.buffer[quote.payload] not in QUERIES | REPLIES:
+                return None  # no errors about errors (RFC 1122, section 3.2.2)
             at = quote.payload + IDENTIFIER_OFFSET
             (source_port,) = struct.unpack_from("!H", quote.buffer, at)
             destination_port = source_port

@@ -122,6 +122,11 @@ class MappingMaker:
             pool = self._pool(mapping.protocol, mapping.external.address)
             pool.release(mapping.external.port, mapping.internal, now)
 
+    def forget_pools(self) -> None:
+        """Forget the ports of addresses that are no longer ours."""
+        for key in [key for key in self._pools if not self.addressing.owns(key[1])]:
+            del self._pools[key]
+
     def _pool(self, protocol: int, address: int) -> PortPool:
         pool = self._pools.get((protocol, address))
         if pool is None:

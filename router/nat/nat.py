@@ -110,7 +110,8 @@ class Nat:
             return Reason.NO_SESSION
         found = self._admit(packet.protocol, external, remote, now, hairpin=hairpin)
         if isinstance(found, Reason):
-            self._hold_syn(packet, transport, external, remote, now)
+            if not hairpin:
+                self._hold_syn(packet, transport, external, remote, now)
             return found
         mapping, refreshed_at = found
         if self._at_limit(mapping.internal.address):
@@ -135,10 +136,10 @@ class Nat:
             return target
         mapping = self.table.mapping_at(protocol, external)
         if target is None and mapping is not None:
-            if not self._permits(mapping, remote):
+            if self._permit(mapping, remote) not in mapping.permitted:
                 return Reason.FILTERED
             inbound_counts = self._config.inbound_refresh or protocol == PROTO_TCP
-            return mapping, now if inbound_counts else mapping.refreshed_at
+            return mapping, now if inbound_counts else mapping.active_at()
         target = target or self.forwards.default_target(external.port, source, host)
         if target is None:
             return Reason.UNSOLICITED
@@ -146,21 +147,18 @@ class Nat:
             mapping = self._maker.static(protocol, target, external, remote, now)
         return mapping, now
 
-    def _permits(self, mapping: Mapping, remote: Endpoint) -> bool:
-        filtering = self._config.filtering
-        if filtering is FilteringBehavior.ENDPOINT_INDEPENDENT and mapping.static:
-            # A forward that was taken back must not stay open to everyone while a session lives.
-            return any(session.opened_outbound for session in mapping.sessions.values())
-        return self._permit(remote) in mapping.permitted
+    def _permit(self, mapping: Mapping, remote: Endpoint) -> Endpoint | None:
+        """Return as much of the remote endpoint as filtering looks at (RFC 4787, section 5).
 
-    def _permit(self, remote: Endpoint) -> Endpoint | None:
-        """Return as much of the remote endpoint as filtering looks at."""
+        At a forward everyone comes in by the rule. When the rule is taken back, what is left of
+        its mapping admits only addresses that the server itself has turned to.
+        """
         filtering = self._config.filtering
-        if filtering is FilteringBehavior.ENDPOINT_INDEPENDENT:
-            return None
-        if filtering is FilteringBehavior.ADDRESS_DEPENDENT:
+        if filtering is FilteringBehavior.ADDRESS_AND_PORT_DEPENDENT:
+            return remote
+        if filtering is FilteringBehavior.ADDRESS_DEPENDENT or mapping.static:
             return Endpoint(remote.address, 0)
-        return remote
+        return None
 
     def _hold_syn(
         self, packet: IPv4, transport: Transport, external: Endpoint, remote: Endpoint, now: float
@@ -206,7 +204,7 @@ class Nat:
             inbound_refreshes=self._config.inbound_refresh or mapping.protocol == PROTO_TCP,
             refreshed_at=refreshed_at,
             tracker=Tracker(transport, outbound=outbound) if isinstance(transport, Tcp) else None,
-            permit=self._permit(remote),
+            permit=self._permit(mapping, remote),
         )
         self.table.open(session)
         if outbound and isinstance(transport, Tcp):
@@ -256,6 +254,8 @@ class Nat:
                 rewrite.window = transport.window
         else:
             refreshes = outbound or session.inbound_refreshes
+        if outbound and (session.opened_outbound or not session.mapping.static):
+            self.table.grant(session)
         if refreshes:
             session.refreshed_at = now
             if outbound:
@@ -265,7 +265,8 @@ class Nat:
     def _install(self, session: Session) -> None:
         """Let the cache take over, or take a session back from it, as its state demands.
 
-        A session of one packet is not worth an entry; the second one makes it so.
+        A session of one packet is not worth an entry; the second one makes it so. The first
+        outbound packet changes what filtering admits, so that direction waits for it.
         """
         if self._cache is None:
             return
@@ -276,7 +277,8 @@ class Nat:
             used = session.outbound.packets + session.inbound.packets
             steady = protocol == PROTO_UDP and used > 1
         if steady and not self.owns(session.remote.address):
-            self._cache.install(Side.LAN, protocol, session.outbound)
+            if session.outbound.packets:
+                self._cache.install(Side.LAN, protocol, session.outbound)
             self._cache.install(Side.WAN, protocol, session.inbound)
         elif session.tracker is not None:
             self._uninstall(session)
@@ -287,7 +289,8 @@ class Nat:
             self._cache.remove(Side.LAN, protocol, session.outbound)
             self._cache.remove(Side.WAN, protocol, session.inbound)
 
-    def _close(self, session: Session, now: float) -> None:
+    def close(self, session: Session, now: float) -> None:
+        """Forget a session and what it took."""
         self._uninstall(session)
         if self.table.close(session):
             self._maker.release(session.mapping, now)
@@ -302,17 +305,19 @@ class Nat:
     def expire(self, now: float) -> list[bytes]:
         """Close idle sessions; return held SYNs that are due for a port unreachable."""
         for session in self.table.expired(now):
-            self._close(session, now)
+            self.close(session, now)
         return self.unsolicited.take_due(now)
 
     def set_line_address(self, address: int | None, now: float) -> None:
         """Note the line's address; sessions that used another of its addresses are closed."""
         self._addressing.set_line_address(address)
+        self.unsolicited.clear()
         if address is None:
             return
         gone = [s for s in self.table.sessions() if not self.owns(s.mapping.external.address)]
         for session in gone:
-            self._close(session, now)
+            self.close(session, now)
+        self._maker.forget_pools()
 
     def replace_forwards(
         self, rules: Sequence[ForwardRule | DefaultHost], now: float, *, reset_affected: bool
@@ -326,7 +331,7 @@ class Nat:
         self._maker.use_forwards(self.forwards)
         affected = list(self._orphans()) if reset_affected else []
         for session in affected:
-            self._close(session, now)
+            self.close(session, now)
         return len(affected)
 
     def _orphans(self) -> Iterator[Session]:

@@ -104,7 +104,7 @@ class PortPool:
         """Return `port` or its neighbour with the parity wanted."""
         if not self._rules.parity or not (port ^ internal_port) & 1:
             return port
-        return port + 1 if port + 1 in ports else port - 1
+        return next((near for near in (port + 1, port - 1) if near in ports), port)
 
     def _is_free(self, port: int, internal: Endpoint) -> bool:
         if port in self._used or port in self.reserved:

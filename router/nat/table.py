@@ -73,11 +73,10 @@ class SessionRow:
 class Mapping:
     """An internal endpoint and the external one it has; `static` ones come from a forward.
 
-    `refreshed_at` is when outbound traffic last passed in any of its sessions (RFC 4787 REQ-6);
-    it lags behind what the rewrite cache passed by a session's timeout at most. `pooled` says
-    that the external port goes back to its pool with the mapping.
-    `permitted` counts, per remote as far as filtering looks at it, the sessions that the
-    internal host opened itself.
+    `refreshed_at` is when the slow path last passed outbound traffic in any of its sessions, or
+    the cache in one that has closed. `pooled` says that the external port goes back to its pool
+    with the mapping. `permitted` counts, per remote as far as filtering looks at it, the sessions
+    in which the internal host has spoken.
     """
 
     __slots__ = (
@@ -114,6 +113,11 @@ class Mapping:
         self.sessions: dict[Endpoint, Session] = {}
         self.permitted: dict[Endpoint | None, int] = {}
 
+    def active_at(self) -> float:
+        """Return when outbound traffic last passed, on either path (RFC 4787 REQ-6)."""
+        used = (session.outbound.last_used for session in self.sessions.values())
+        return max(self.refreshed_at, *used)
+
     def row(self, now: float) -> MappingRow:
         """Return the mapping as text at instant `now`."""
         expiry = max(s.expires_at() for s in self.sessions.values())
@@ -131,7 +135,8 @@ class Session:
     """One mapping's traffic with one remote endpoint.
 
     `outbound` and `inbound` are its two rewrites and carry its usage. `refreshed_at` is when the
-    slow path last restarted its timer; what the rewrite cache passed is in `last_used`.
+    slow path last restarted its timer; what the rewrite cache passed is in `last_used`. `permit` is
+    what filtering remembers of the remote once the internal host has spoken to it.
     """
 
     __slots__ = (
@@ -142,6 +147,7 @@ class Session:
         "opened_outbound",
         "outbound",
         "permit",
+        "permits",
         "refreshed_at",
         "remote",
         "tracker",
@@ -169,7 +175,13 @@ class Session:
         self.refreshed_at = refreshed_at
         self.tracker = tracker
         self.permit = permit
+        self.permits = False
         self.due_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the table still holds the session."""
+        return self.due_at > 0
 
     def active_at(self) -> float:
         """Return when the timer last restarted, on either path."""
@@ -270,8 +282,6 @@ class SessionTable:
             if mapping.external.port:
                 self._external.setdefault((protocol, mapping.external), mapping)
         mapping.sessions[session.remote] = session
-        if session.opened_outbound:
-            mapping.permitted[session.permit] = mapping.permitted.get(session.permit, 0) + 1
         self._outbound[protocol, mapping.internal, session.remote] = session
         self._inbound[protocol, mapping.external, session.remote] = session
         host = mapping.internal.address
@@ -286,7 +296,8 @@ class SessionTable:
         del self._outbound[protocol, mapping.internal, session.remote]
         del self._inbound[protocol, mapping.external, session.remote]
         del mapping.sessions[session.remote]
-        if session.opened_outbound:
+        mapping.refreshed_at = max(mapping.refreshed_at, session.outbound.last_used)
+        if session.permits:
             _decrement(mapping.permitted, session.permit)
         _decrement(self._per_host, mapping.internal.address)
         if mapping.sessions:
@@ -297,6 +308,13 @@ class SessionTable:
         if self._external.get((protocol, mapping.external)) is mapping:
             del self._external[protocol, mapping.external]
         return True
+
+    def grant(self, session: Session) -> None:
+        """Let filtering remember that the internal host has spoken to the session's remote."""
+        if not session.permits:
+            session.permits = True
+            permitted = session.mapping.permitted
+            permitted[session.permit] = permitted.get(session.permit, 0) + 1
 
     def schedule(self, session: Session) -> None:
         """Put the session's deadline in order if it came nearer or is new."""
@@ -321,8 +339,6 @@ class SessionTable:
                 continue  # closed, or scheduled for an earlier instant since
             deadline = session.expires_at()
             if deadline > now:
-                used_at = session.outbound.last_used
-                session.mapping.refreshed_at = max(session.mapping.refreshed_at, used_at)
                 self._push(session, deadline)
             else:
                 yield session

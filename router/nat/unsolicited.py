@@ -29,6 +29,10 @@ class UnsolicitedSyns:
         """Drop silently what the opening of this connection has answered."""
         self._held.pop((external, remote), None)
 
+    def clear(self) -> None:
+        """Drop everything silently: the address they were sent to is gone."""
+        self._held.clear()
+
     def next_deadline(self) -> float | None:
         """Return when the oldest has been silent for long enough."""
         return next(iter(self._held.values()))[0] if self._held else None

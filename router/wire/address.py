@@ -17,7 +17,11 @@ def parse_address(text: str) -> int:
 
 def _is_octet(text: str) -> bool:
     # A leading zero is refused: some programs read 010 as eight.
-    return text.isascii() and text.isdigit() and str(int(text)) == text and int(text) <= 255
+    return _is_number(text, digits=3) and str(int(text)) == text and int(text) <= 255
+
+
+def _is_number(text: str, digits: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= digits
 
 
 def format_address(address: int) -> str:
@@ -64,7 +68,7 @@ class Network(NamedTuple):
 
 
 def _parse_prefix(digits: str, text: str) -> int:
-    if not (digits.isascii() and digits.isdigit() and int(digits) <= MAX_PREFIX):
+    if not (_is_number(digits, digits=2) and int(digits) <= MAX_PREFIX):
         raise ValueError(f"{text!r} has no prefix length from 0 to {MAX_PREFIX} after the slash")
     return int(digits)
 

@@ -9,16 +9,35 @@ import struct
 from collections.abc import Iterator
 
 from router.wire.ipv4 import HEADER_LENGTH as IP_HEADER_LENGTH
-from router.wire.ipv4 import PROTO_TCP, IPv4, build
+from router.wire.ipv4 import PROTO_TCP, PROTO_UDP, IPv4, build
 from router.wire.malformed import Malformed
 from router.wire.tcp import Flag, Tcp
-from router.wire.transport import complete_checksum
+from router.wire.transport import CHECKSUM_OFFSETS, complete_checksum
 from router.wire.udp import HEADER_LENGTH as UDP_HEADER_LENGTH
-from router.wire.vnet import GSO_NONE, VnetHeader
+from router.wire.vnet import GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_UDP_L4, VnetHeader
 
-__all__ = ["segment_length", "segments"]
+__all__ = ["offload_fits", "segment_length", "segments"]
 
 _ONLY_LAST = Flag.FIN | Flag.PSH  # flags that belong to the last segment of a train
+
+
+_GSO_OF = {PROTO_TCP: GSO_TCPV4, PROTO_UDP: GSO_UDP_L4}
+
+
+def offload_fits(packet: IPv4, offload: VnetHeader) -> bool:
+    """Whether what the sender leaves to the device is a thing its packet has.
+
+    A virtual machine on the LAN writes this header itself. Whole TCP and UDP packets may leave
+    their own checksum and segmentation; nothing else may leave anything.
+    """
+    if not offload.partial and offload.gso_type == GSO_NONE:
+        return True
+    if packet.is_fragment or packet.protocol not in CHECKSUM_OFFSETS:
+        return False
+    checksum_at = (packet.payload - packet.start, CHECKSUM_OFFSETS[packet.protocol])
+    if offload.partial and (offload.csum_start, offload.csum_offset) != checksum_at:
+        return False
+    return offload.gso_type & ~GSO_ECN in (GSO_NONE, _GSO_OF[packet.protocol])
 
 
 def segment_length(packet: IPv4, offload: VnetHeader) -> int:

@@ -19,4 +19,5 @@ class Malformed(Enum):
     TRANSPORT_LENGTH = "transport length field disagrees with the packet"
     DATA_OFFSET = "TCP data offset below 20 or beyond the packet"
     ICMP_CHECKSUM = "ICMP checksum wrong"
+    OFFLOAD = "asks the device for a checksum or segmentation that its protocol has not"
     QUOTE = "ICMP error quotes no usable packet"

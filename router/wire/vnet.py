@@ -9,6 +9,7 @@ import struct
 from typing import NamedTuple
 
 __all__ = [
+    "GSO_ECN",
     "GSO_NONE",
     "GSO_TCPV4",
     "GSO_UDP_L4",
