@@ -104,7 +104,8 @@ def _from_file(path: Path, interfaces: dict[str, Side]) -> Iterator[_Given]:
     from scapy.utils import PcapReader
 
     try:
-        with path.open("rb") as file, PcapReader(file) as reader:
+        # The annotation of PcapReader knows file names only; those it leaves open when it fails.
+        with path.open("rb") as file, PcapReader(file) as reader:  # type: ignore[arg-type]
             start = None
             for frame in reader:
                 at = float(frame.time)
