@@ -84,7 +84,7 @@ def ping(
     """`A > B`: an ICMP query or, with `type_` 0 or 14, the reply to one."""
     source, destination = text.split(" > ")
     header = struct.pack("!BBHHH", type_, 0, 0, query_id, seq)
-    return frame(_ip(source, destination, ip | {"proto": 1}) / Raw(_with_sum(header + data)))
+    return frame(_ip(source, destination, ip | {"proto": 1}) / Raw(with_sum(header + data)))
 
 
 def pong(text: str, data: bytes = b"", *, query_id: int = 1, seq: int = 1, **ip: Any) -> bytes:
@@ -104,7 +104,7 @@ def error(
     """An ICMP error about the frame `about`, quoting at most `quote` bytes, to its sender."""
     type_, code = ERRORS[name]
     quoted = about[VNET_LENGTH:][:quote]
-    message = _with_sum(struct.pack("!BBHHH", type_, code, 0, 0, mtu) + quoted)
+    message = with_sum(struct.pack("!BBHHH", type_, code, 0, 0, mtu) + quoted)
     destination = destination or parsed(about).src
     return frame(_ip(source, destination, ip | {"proto": 1}) / Raw(message))
 
@@ -127,8 +127,10 @@ def _endpoints(text: str) -> tuple[str, int, str, int]:
     return source, int(sport), destination, int(dport)
 
 
-def _with_sum(message: bytes) -> bytes:
-    return message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+def with_sum(message: bytes) -> bytes:
+    """The ICMP message with its checksum made right."""
+    field: int = checksum(message[:2] + bytes(2) + message[4:])
+    return message[:2] + field.to_bytes(2) + message[4:]
 
 
 # Frames from frames
@@ -160,6 +162,14 @@ def offloaded(whole: bytes, gso_size: int = 0) -> bytes:
         _CHECKSUM_AT[protocol],
     )
     return frame(bytes(packet), vnet)
+
+
+def resized(packet: bytes, data: bytes) -> bytes:
+    """The packet with other data behind its IP header, and a header that says so."""
+    edited = bytearray(packet[: (packet[0] & 15) * 4] + data)
+    edited[2:4] = len(edited).to_bytes(2)
+    heal_header(edited)
+    return bytes(edited)
 
 
 def heal_header(packet: bytearray) -> None:
