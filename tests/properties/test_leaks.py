@@ -1,0 +1,195 @@
+"""Outside sees external addresses only, inside only what a session or a rule lets in."""
+
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from router.devices import Side
+from router.nat.types import (
+    DefaultHost,
+    FilteringBehavior,
+    ForwardRule,
+    Limits,
+    MappingBehavior,
+    UnsolicitedSyn,
+)
+from router.reasons import Reason
+from router.wire.address import Endpoint
+from tests.properties.footprint import footprint
+from tests.properties.frames import GRE, ICMP, MORE_FRAGMENTS, PLAIN, SYN, TCP, UDP, VNET, Seen
+from tests.properties.profiles import budget
+from tests.properties.sites import MASQUERADE, OTHER_LINE, SITES, Site
+from tests.properties.walks import (
+    Driver,
+    Line,
+    New,
+    Step,
+    Wait,
+    agains,
+    errors,
+    lines,
+    news,
+    opening,
+    raws,
+    reloads,
+    strangers,
+    waits,
+    walks,
+)
+
+_ERRORS = (3, 4, 5, 11, 12)
+_LIMITS = Limits(
+    sessions=9,
+    sessions_per_host=4,
+    unsolicited_syns=3,
+    fragmented_datagrams=4,
+    fragment_bytes=2000,
+    icmp_errors_per_second=20,
+)
+# Elements in all containers that state of these limits may take: about 30 a session, and what is
+# there from the start.
+_MOST_ELEMENTS = 1500
+
+hostile_walks = walks(
+    agains, agains, news, news, strangers, errors, errors, raws, raws, waits, lines, reloads
+)
+
+
+@st.composite
+def sites(draw: st.DrawFn) -> Site:
+    site = draw(st.sampled_from(SITES))
+    nat = replace(
+        site.nat,
+        mapping=draw(st.sampled_from(MappingBehavior)),
+        filtering=draw(st.sampled_from(FilteringBehavior)),
+        unsolicited_syn=draw(st.sampled_from(UnsolicitedSyn)),
+        limits=_LIMITS,
+    )
+    return replace(site, nat=nat, line_mtu=draw(st.sampled_from((1500, 576))))
+
+
+class Watch:
+    """A forwarder with a guard on either side."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.driver = Driver(site)
+        self.tally: Counter[str] = Counter()
+
+    def take(self, step: Step) -> None:
+        inside_before = self._inside()
+        refused = self.driver.forwarder.counters[Reason.LIMIT]
+        for side, frame in self.driver.emitted(step):
+            seen = Seen.of(frame[VNET:])
+            if side is Side.WAN:
+                self._guard_outside(seen)
+            elif getattr(step, "side", None) is Side.WAN:
+                self._guard_inside(seen, inside_before)
+        self._guard_memory(refused=self.driver.forwarder.counters[Reason.LIMIT] > refused)
+
+    def _guard_outside(self, seen: Seen) -> None:
+        self.tally["out"] += 1
+        assert self.driver.line is not None
+        if self.site.name == "masquerade":
+            assert seen.source == self.driver.line
+        else:
+            assert seen.source == self.driver.line or self.site.is_external(seen.source)
+        for quote in _quotes(seen):
+            self.tally["quotes out"] += 1
+            assert not self.site.is_private(quote.source)
+            assert not self.site.is_private(quote.destination)
+
+    def _guard_inside(self, seen: Seen, before: set[tuple[int, Endpoint]]) -> None:
+        self.tally["in"] += 1
+        quotes = _quotes(seen)
+        protocol, internal = seen.protocol, seen.destination_endpoint
+        if quotes:
+            self.tally["quotes in"] += 1
+            protocol, internal = quotes[0].protocol, quotes[0].source_endpoint
+            assert internal.address == seen.destination
+        elif seen.ports is None:
+            internals = {(p, host.address) for p, host in self._inside()}
+            assert (protocol, seen.destination) in internals
+            return
+        assert (protocol, internal) in self._inside()
+        assert (protocol, internal) in before or self._is_forwarded(protocol, internal)
+
+    def _is_forwarded(self, protocol: int, internal: Endpoint) -> bool:
+        return any(
+            rule.internal_address == internal.address
+            and (
+                isinstance(rule, DefaultHost)
+                or (rule.protocol == protocol and _leads_to_port(rule, internal.port))
+            )
+            for rule in self.driver.rules
+        )
+
+    def _inside(self) -> set[tuple[int, Endpoint]]:
+        return {(s.mapping.protocol, s.mapping.internal) for s in self.driver.forwarder.sessions()}
+
+    def _guard_memory(self, *, refused: bool) -> None:
+        forwarder = self.driver.forwarder
+        per_host = Counter(s.mapping.internal.address for s in forwarder.sessions())
+        most = max(per_host.values(), default=0)
+        assert forwarder.session_count <= _LIMITS.sessions
+        assert most <= _LIMITS.sessions_per_host
+        if refused:
+            self.tally["refused"] += 1
+            full = forwarder.session_count == _LIMITS.sessions
+            assert full or most == _LIMITS.sessions_per_host
+        assert footprint(forwarder).total() < _MOST_ELEMENTS
+
+
+def _leads_to_port(rule: ForwardRule, port: int) -> bool:
+    return rule.internal_port <= port <= rule.internal_port + rule.last_port - rule.first_port
+
+
+def _quotes(seen: Seen) -> list[Seen]:
+    """Return the packet an ICMP error quotes, and the one that one quotes if it is an error."""
+    if seen.protocol != ICMP or len(seen.payload) < 8 + 20 or seen.payload[0] not in _ERRORS:
+        return []
+    if seen.payload[8] >> 4 != 4:
+        return []
+    quote = Seen.of(seen.payload[8:])
+    return [quote, *_quotes(quote)]
+
+
+_FIRST, _LATER = replace(PLAIN, flags_offset=MORE_FRAGMENTS), replace(PLAIN, flags_offset=2)
+
+
+def _fragments_across_a_new_address(protocol: int) -> list[Step]:
+    ends = (Side.LAN, protocol, 0, 0, (4000, 53))
+    return [New(*ends, _FIRST), Line(OTHER_LINE), New(*ends, _LATER), Wait(30.0)]
+
+
+def _syn_across(address: int | None) -> list[Step]:
+    """A SYN nobody asked for is held while the line changes."""
+    syn = New(Side.WAN, TCP, 0, 0, (9, 9), replace(PLAIN, flags=SYN))
+    return [syn, Line(address), Wait(6.0)]
+
+
+_ANSWERING = replace(
+    MASQUERADE, nat=replace(MASQUERADE.nat, unsolicited_syn=UnsolicitedSyn.UNREACHABLE)
+)
+
+
+def test_nothing_leaks_and_nothing_grows() -> None:
+    tally: Counter[str] = Counter()
+
+    @budget(120)
+    @given(sites(), hostile_walks)
+    @example(MASQUERADE, _fragments_across_a_new_address(GRE))
+    @example(MASQUERADE, _fragments_across_a_new_address(UDP))
+    @example(_ANSWERING, _syn_across(OTHER_LINE))
+    @example(_ANSWERING, _syn_across(None))
+    def run(site: Site, walk: list[Step]) -> None:
+        watch = Watch(site)
+        for step in (*opening(), *walk):
+            watch.take(step)
+        tally.update(watch.tally)
+
+    run()
+    wanted = {"out": 500, "in": 100, "quotes out": 5, "quotes in": 5, "refused": 1}
+    assert all(tally[what] >= number for what, number in wanted.items()), tally
