@@ -217,7 +217,8 @@ class Forwarder:
         _restore(packet, original)
         if isinstance(back, Reason):
             return back
-        return _Way((_Step(session, outbound=True), _Step(back, outbound=False)), None)
+        steps = (_Step(session, outbound=True), _Step(back, outbound=False))
+        return _Way(steps, self._identify(arrival))
 
     # From the line
 

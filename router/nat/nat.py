@@ -136,7 +136,7 @@ class Nat:
             return target
         mapping = self.table.mapping_at(protocol, external)
         if target is None and mapping is not None:
-            if self._permit(mapping, remote) not in mapping.permitted:
+            if not self._permits(mapping, remote):
                 return Reason.FILTERED
             inbound_counts = self._config.inbound_refresh or protocol == PROTO_TCP
             return mapping, now if inbound_counts else mapping.active_at()
@@ -147,18 +147,21 @@ class Nat:
             mapping = self._maker.static(protocol, target, external, remote, now)
         return mapping, now
 
-    def _permit(self, mapping: Mapping, remote: Endpoint) -> Endpoint | None:
-        """Return as much of the remote endpoint as filtering looks at (RFC 4787, section 5).
+    def _permits(self, mapping: Mapping, remote: Endpoint) -> bool:
+        """Whether filtering lets `remote` in (RFC 4787, section 5).
 
         At a forward everyone comes in by the rule. When the rule is taken back, what is left of
         its mapping admits only addresses that the server itself has turned to.
         """
-        filtering = self._config.filtering
-        if filtering is FilteringBehavior.ADDRESS_AND_PORT_DEPENDENT:
-            return remote
-        if filtering is FilteringBehavior.ADDRESS_DEPENDENT or mapping.static:
-            return Endpoint(remote.address, 0)
-        return None
+        independent = self._config.filtering is FilteringBehavior.ENDPOINT_INDEPENDENT
+        if independent and not mapping.static:
+            return True
+        return self._permit(remote) in mapping.permitted
+
+    def _permit(self, remote: Endpoint) -> Endpoint:
+        """Return as much of the remote endpoint as filtering looks at."""
+        by_port = self._config.filtering is FilteringBehavior.ADDRESS_AND_PORT_DEPENDENT
+        return remote if by_port else Endpoint(remote.address, 0)
 
     def _hold_syn(
         self, packet: IPv4, transport: Transport, external: Endpoint, remote: Endpoint, now: float
@@ -204,7 +207,7 @@ class Nat:
             inbound_refreshes=self._config.inbound_refresh or mapping.protocol == PROTO_TCP,
             refreshed_at=refreshed_at,
             tracker=Tracker(transport, outbound=outbound) if isinstance(transport, Tcp) else None,
-            permit=self._permit(mapping, remote),
+            permit=self._permit(remote),
         )
         self.table.open(session)
         if outbound and isinstance(transport, Tcp):

@@ -111,7 +111,7 @@ class Mapping:
         self.pooled = pooled
         self.refreshed_at = refreshed_at
         self.sessions: dict[Endpoint, Session] = {}
-        self.permitted: dict[Endpoint | None, int] = {}
+        self.permitted: dict[Endpoint, int] = {}
 
     def active_at(self) -> float:
         """Return when outbound traffic last passed, on either path (RFC 4787 REQ-6)."""
@@ -164,7 +164,7 @@ class Session:
         inbound_refreshes: bool,
         refreshed_at: float,
         tracker: Tracker | None,
-        permit: Endpoint | None,
+        permit: Endpoint,
     ) -> None:
         self.mapping = mapping
         self.remote = remote

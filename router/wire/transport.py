@@ -77,6 +77,8 @@ def _update_checksum(packet: IPv4, change: int, port_change: int, partial: bool)
 
 def _set_query_id(packet: IPv4, query_id: int) -> None:
     at = packet.payload + IDENTIFIER_OFFSET
+    if at + 2 > packet.end:
+        return  # a quote that stops before the id
     field_at = packet.payload + icmpv4.ICMP_CHECKSUM_OFFSET
     (field,) = struct.unpack_from("!H", packet.buffer, field_at)
     (old,) = struct.unpack_from("!H", packet.buffer, at)
