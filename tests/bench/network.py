@@ -1,7 +1,7 @@
 """The namespaces, processes and built tools of one benchmark run, all gone when it ends.
 
-Names of namespaces carry the run's process id: two runs never collide, and a run first removes
-what a dead one left. Child processes die with their parent even when that is killed.
+Names of namespaces and of the temporary directory carry the run's process id: two runs never
+collide, and a run first removes what a dead one left. Child processes die with their parent even when that is killed.
 """
 
 import os
@@ -42,8 +42,8 @@ class Testbed:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "Testbed":
-        _remove_stale_namespaces()
-        self.directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+        _remove_stale()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         return self
 
     def __exit__(
@@ -138,8 +138,14 @@ def _delete_namespace(name: str) -> None:
     subprocess.run(["ip", "netns", "delete", name], check=False)
 
 
-def _remove_stale_namespaces() -> None:
-    for path in NETNS_DIRECTORY.glob(f"{PREFIX}[0-9]*-*"):
-        owner = path.name.removeprefix(PREFIX).partition("-")[0]
-        if not Path("/proc", owner).exists():
-            _delete_namespace(path.name)
+def _remove_stale() -> None:
+    pattern = f"{PREFIX}[0-9]*-*"
+    for path in filter(_owner_is_dead, NETNS_DIRECTORY.glob(pattern)):
+        _delete_namespace(path.name)
+    for path in filter(_owner_is_dead, Path(tempfile.gettempdir()).glob(pattern)):
+        shutil.rmtree(path)
+
+
+def _owner_is_dead(path: Path) -> bool:
+    owner = path.name.removeprefix(PREFIX).partition("-")[0]
+    return not Path("/proc", owner).exists()
