@@ -1,7 +1,8 @@
 """The namespaces, processes and built tools of one benchmark run, all gone when it ends.
 
 Names of namespaces and of the temporary directory carry the run's process id: two runs never
-collide, and a run first removes what a dead one left. Child processes die with their parent even when that is killed.
+collide, and a run first removes what a dead one left. Child processes die with their parent
+even when that is killed.
 """
 
 import os
