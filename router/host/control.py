@@ -122,10 +122,9 @@ class ControlApi:
         await response.write(f'{{"{name}": ['.encode())
         separator = ""
         async for rows in snapshot(self._dataplane, select):
-            named = ({**row, "host": self._host_name(row)} for row in rows if wanted(row))
-            for_now = ",\n".join(map(json.dumps, named))
-            if for_now:
-                await response.write((separator + for_now).encode())
+            named = [row | {"host": self._host_name(row)} for row in rows if wanted(row)]
+            if named:
+                await response.write((separator + json.dumps(named)[1:-1]).encode())
                 separator = ",\n"
         await response.write(b"]}\n")
         return response

@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from router.host.dataplane import DataPlane
@@ -16,7 +17,7 @@ from router.host.forwarding import Forwarder
 
 __all__ = ["CHUNK_ROWS", "Select", "mapping_rows", "session_rows", "snapshot"]
 
-CHUNK_ROWS = 200  # rows made per message: about a millisecond
+CHUNK_ROWS = 50  # rows made per message: about 0.3 ms
 
 Row = dict[str, Any]
 Select = Callable[[Forwarder, float], Iterator[object]]
@@ -41,11 +42,13 @@ async def snapshot(dataplane: DataPlane, select: Select) -> AsyncIterator[list[R
 
     rows, chunk = await asyncio.wrap_future(dataplane.submit(begin))
     while chunk:
-        yield [_as_dict(row) for row in chunk]
+        yield _as_dicts(chunk)
         chunk = await asyncio.wrap_future(
             dataplane.submit(lambda *_: list(islice(rows, CHUNK_ROWS)))
         )
 
 
-def _as_dict(row: Any) -> Row:
-    return {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+def _as_dicts(rows: list[Any]) -> list[Row]:
+    names = [field.name for field in dataclasses.fields(rows[0])]
+    values = attrgetter(*names)
+    return [dict(zip(names, values(row), strict=True)) for row in rows]
