@@ -12,11 +12,10 @@ that nothing private is ever to be seen on the WAN.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, defragment
+from scapy.layers.inet import IP
 from scapy.packet import Packet, Raw
 from scapy.utils import checksum
 
@@ -256,9 +255,17 @@ def rules(text: str) -> Sequence[ForwardRule | DefaultHost]:
 
 
 def joined(pieces: Sequence[Seen]) -> Seen:
-    """The one datagram that emitted fragments make, put together by scapy, checksums judged."""
-    (datagram,) = defragment(sorted((piece.ip for piece in pieces), key=attrgetter("frag")))
-    seen = Seen.of(pieces[0].side, frame(IP(bytes(datagram))))
+    """The one datagram that emitted fragments make, its checksums judged."""
+    ordered = sorted(pieces, key=lambda piece: int(piece.ip.frag))
+    data = b""
+    for piece in ordered:
+        assert piece.ip.frag * 8 == len(data), f"{piece}: a gap or an overlap"
+        data += piece.body
+    assert [bool(piece.ip.flags.MF) for piece in ordered] == [True] * (len(ordered) - 1) + [False]
+    header = ordered[0].ip
+    header.remove_payload()
+    header.flags, header.len, header.chksum = 0, None, None
+    seen = Seen.of(ordered[0].side, frame(header / Raw(data)))
     assert wrong_checksums(seen.raw) == []
     return seen
 
