@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -94,7 +94,11 @@ def locked() -> Iterator[None]:
 
 def every() -> list[Lab]:
     """Return all recorded labs, dead ones included, by name."""
-    return [_load(record) for record in sorted(_ROOT.glob(f"*/{_RECORD}"))]
+    found = []
+    for record in sorted(_ROOT.glob(f"*/{_RECORD}")):
+        with suppress(FileNotFoundError):  # taken down while we looked
+            found.append(_load(record))
+    return found
 
 
 def find(name: str) -> Lab:

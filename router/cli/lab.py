@@ -1,0 +1,110 @@
+"""`postroad lab`: a network to try the router in, made of namespaces; needs root."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from router.cli.options import as_json, print_json
+from router.cli.tables import print_table, table
+from router.errors import RouterError
+from router.lab import demo as demonstration
+from router.lab import lab as labs
+from router.lab import process, registry, topology
+
+__all__ = ["lab"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_DEFAULT_NAME = "default"
+_FAILED = 1
+
+
+def _name_option(command: _F) -> _F:
+    option = click.option(
+        "--name", default=_DEFAULT_NAME, show_default=True, help="Which lab, if there are several."
+    )
+    return option(command)
+
+
+@click.group()
+def lab() -> None:
+    """Build a LAN, a router and an Internet out of network namespaces."""
+
+
+@lab.command()
+@_name_option
+def up(name: str) -> None:
+    """Build a lab; one that has crashed is removed first."""
+    made = labs.up(name)
+    option = "" if name == _DEFAULT_NAME else f" --name {name}"
+    click.echo(f"The lab {name} is up: namespaces {made.prefix}-*, files in {made.directory}.")
+    click.echo(f"  postroad lab exec{option} alice curl http://www.example.test/")
+    click.echo(f"  postroad sessions -c {made.config}")
+    click.echo(f"  postroad lab down{option}")
+
+
+@lab.command()
+@_name_option
+def down(name: str) -> None:
+    """Take a lab down, whatever state it is in."""
+    labs.down(name)
+    click.echo(f"The lab {name} is gone.")
+
+
+@lab.command("exec", context_settings={"ignore_unknown_options": True})
+@_name_option
+@click.argument("node", metavar="HOST")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_inside(name: str, node: str, command: Sequence[str]) -> None:
+    """Run a command on HOST: alice, bob, mail, router, wan, lan or internet.
+
+    The command has this terminal, and its exit code is passed on.
+    """
+    line = labs.command_in(registry.find(name), node, command)
+    try:
+        os.execvp(line[0], line)  # noqa: S606
+    except OSError as error:
+        raise RouterError(f"cannot run {line[0]}: {error.strerror}") from None
+
+
+@lab.command()
+@as_json
+def status(as_json: bool) -> None:
+    """Show what labs there are."""
+    found = registry.every()
+    if as_json:
+        print_json({"labs": [_row(one) for one in found]})
+        return
+    made = table("Lab", "State", "Namespaces", "Processes", "Router's configuration")
+    for one in found:
+        row = _row(one)
+        made.add_row(
+            row["name"],
+            row["state"],
+            f"{row['prefix']}-*",
+            ", ".join(f"{role} {pid}" for role, pid in row["processes"].items()),
+            row["config"],
+        )
+    print_table(made)
+
+
+@lab.command()
+def demo() -> None:
+    """Show the router at work in a lab of its own; fails if any step does."""
+    if not demonstration.run():
+        sys.exit(_FAILED)
+
+
+def _row(one: registry.Lab) -> dict[str, Any]:
+    alive = {each.role: each.pid for each in one.processes if process.is_alive(each)}
+    return {
+        "name": one.name,
+        "state": "up" if one.is_alive else "dead",
+        "prefix": one.prefix,
+        "processes": alive,
+        "nodes": {node: one.namespace(node) for node in topology.NODES},
+        "config": str(one.config),
+        "control": str(one.control),
+    }
