@@ -22,16 +22,16 @@ def conf(netns: str, device: str, **values: int) -> Iterator[Sysctl]:
         yield from sysctl(netns, f"{_CONF}/{device}/{name}", str(value))
 
 
-def without_reverse_path_filter(netns: str, *devices: str) -> Iterator[Sysctl]:
-    """Yield what lets `devices` receive from any source, every other device as strict as before.
+def without_reverse_path_filter(netns: str, device: str) -> Iterator[Sysctl]:
+    """Yield what lets `device` receive from any source, every other device as strict as before.
 
     The stricter of a device's own value and that of `all` counts, so `all` must be 0; what it
     demanded so far is first demanded of each other device by name.
     """
     demanded = int(read_sysctl(netns, f"{_CONF}/all/rp_filter") or 0)
     for other in list_sysctls(netns, _CONF):
-        if other not in {"all", *devices}:
+        if other not in {"all", device}:
             own = int(read_sysctl(netns, f"{_CONF}/{other}/rp_filter") or 0)
             yield from conf(netns, other, rp_filter=max(own, demanded))
-    for device in (*devices, "all"):
-        yield from conf(netns, device, rp_filter=0)
+    for relaxed in (device, "all"):
+        yield from conf(netns, relaxed, rp_filter=0)

@@ -15,6 +15,9 @@ it the address is now elsewhere; a proxy entry for exactly that address makes it
 and not after the random delay proxies otherwise keep. Public blocks on the line's own network
 are answered for in the same way.
 
+Source checks may stay as strict as they are: the kernel asks whether the way back to the source,
+for a packet arriving where this one leaves, is where it came from, and the rules make it so.
+
 What the kernel still sends here by itself is ARP and, as a forwarding step, Time Exceeded from
 the line's address. IPv6 is off: the router does not speak it yet, and nobody else may.
 """
@@ -27,7 +30,7 @@ from router.host import links
 from router.host import netns as namespaces
 from router.host.changes import Entry, Link, Spec, Sysctl
 from router.host.nic import MovedNic, note_nic
-from router.host.settings import conf, sysctl, without_reverse_path_filter
+from router.host.settings import conf, sysctl
 from router.wire.address import Network, format_address
 
 __all__ = ["WanNic", "WanSide", "wan_changes"]
@@ -83,9 +86,6 @@ def wan_changes(wan: WanSide) -> Iterator[Entry | Link | MovedNic | Sysctl]:
     yield from _local_rule_behind_ours(netns)
     if not links.has_device(netns, nic.device):
         yield note_nic("", nic.device, netns)
-    yield from conf(netns, "all", send_redirects=0)
-    yield from conf(netns, nic.device, send_redirects=0, accept_redirects=0)
-    yield from without_reverse_path_filter(netns, nic.device, tun)
     yield from sysctl(netns, f"net/ipv6/conf/{nic.device}/disable_ipv6", "1")
     yield from sysctl(netns, f"net/ipv4/neigh/{nic.device}/proxy_delay", "0")
     yield from links.address(netns, nic.device, format_address(nic.address), nic.network.prefix)
@@ -94,7 +94,7 @@ def wan_changes(wan: WanSide) -> Iterator[Entry | Link | MovedNic | Sysctl]:
     for address in _answered(nic):
         proxy: Spec = {"dst": format_address(address), "flags": _NTF_PROXY}
         yield Entry(netns, "neigh", proxy, nic.device)
-    yield from conf(netns, tun, accept_local=1, forwarding=1)
+    yield from conf(netns, tun, forwarding=1)
     yield from conf(netns, nic.device, forwarding=1)
 
 

@@ -34,6 +34,9 @@ class Plumbed:
     def put_on_lan(self, packet: bytes) -> None:
         self._lan.write(bytes(VNET_HEADER_LENGTH) + packet)
 
+    def put_on_wan(self, packet: bytes) -> None:
+        self._wan.write(bytes(VNET_HEADER_LENGTH) + packet)
+
     def sources(self, tun: str) -> set[str]:
         return {socket.inet_ntoa(packet[12:16]) for packet in self.seen[tun]}
 
@@ -116,6 +119,17 @@ def listening(namespace: str, port: int, kind: socket.SocketKind) -> Iterator[so
         if kind is socket.SOCK_STREAM:
             service.listen()
         yield service
+
+
+def udp(source: str, destination: str, port: int, payload: bytes) -> bytes:
+    """Return a datagram from port 53 without a UDP checksum."""
+    header = bytearray.fromhex("4500 0000 0000 0000 4011 0000")
+    header[2:4] = (28 + len(payload)).to_bytes(2, "big")
+    header += socket.inet_aton(source) + socket.inet_aton(destination)
+    total = sum(int.from_bytes(header[at : at + 2], "big") for at in range(0, 20, 2))
+    header[10:12] = (~((total & 0xFFFF) + (total >> 16)) & 0xFFFF).to_bytes(2, "big")
+    ports = (53).to_bytes(2, "big") + port.to_bytes(2, "big")
+    return bytes(header) + ports + (8 + len(payload)).to_bytes(2, "big") + bytes(2) + payload
 
 
 def answers(namespace: str, address: str, port: int) -> str:

@@ -2,15 +2,15 @@
 
 import json
 import socket
-import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from router.host.changes import read_sysctl
 from tests.lab.box import Box
-from tests.lab.plumbed import Plumbed, listening, plumbed
+from tests.lab.plumbed import Plumbed, listening, plumbed, udp
 
 pytestmark = pytest.mark.net
 
@@ -109,6 +109,12 @@ def test_no_redirect_tells_hosts_of_a_way_around(box: Box, running: Plumbed) -> 
     assert running.seen["lan0"] == []
 
 
+@pytest.mark.usefixtures("running")
+def test_hosts_cannot_redirect_the_box() -> None:
+    assert read_sysctl("", "net/ipv4/conf/all/accept_redirects") == "1"  # the card's counts
+    assert read_sysctl("", "net/ipv4/conf/eth1/accept_redirects") == "0"
+
+
 def test_a_dead_router_is_not_gone_around(box: Box, tmp_path: Path) -> None:
     # The machine forwards of itself and has a way out: without rules alice would take it.
     box.sysctl("net.ipv4.ip_forward=1")
@@ -122,13 +128,3 @@ def test_a_dead_router_is_not_gone_around(box: Box, tmp_path: Path) -> None:
         shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         assert "From 192.168.1.1 icmp_seq=1 Destination Net Unreachable" in shown
     assert box.pings(box.alice, SERVER)
-
-
-def udp(source: str, destination: str, port: int, payload: bytes) -> bytes:
-    datagram: bytes = struct.pack("!HHHH", 53, port, 8 + len(payload), 0) + payload
-    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
-    fields: bytes = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(datagram), 0, 0, 64, 17, 0)
-    words = struct.unpack("!10H", fields + addresses)
-    total = sum(words)
-    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-    return fields[:10] + checksum.to_bytes(2, "big") + addresses + datagram

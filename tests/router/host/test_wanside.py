@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from router.host import netns
+from router.host.changes import Sysctl, read_sysctl
 from tests.lab.box import Box
-from tests.lab.plumbed import Plumbed, answers, listening, plumbed
+from tests.lab.plumbed import Plumbed, answers, listening, plumbed, udp
 
 pytestmark = pytest.mark.net
 
@@ -53,6 +55,38 @@ def test_the_boxes_services_cannot_be_reached_from_the_line(box: Box, tmp_path: 
 )
 def test_arp_is_answered_for_our_addresses_only(box: Box, address: str, answered: bool) -> None:
     assert resolves(box, address) is answered
+
+
+@pytest.mark.usefixtures("running")
+def test_arp_is_answered_without_a_proxys_delay(box: Box) -> None:
+    assert read_sysctl(box.wan, "net/ipv4/neigh/eth2/proxy_delay") == "0"
+
+
+@pytest.mark.parametrize("filtering", [0, 1, 2])
+@pytest.mark.parametrize("source", [LINE, "203.0.113.17", "198.51.100.99"])
+def test_the_router_may_send_to_the_line_from_any_address(
+    box: Box, tmp_path: Path, filtering: int, source: str
+) -> None:
+    netns.create(box.wan)
+    Sysctl(box.wan, "net/ipv4/conf/all/rp_filter", str(filtering), "0").apply()
+    with (
+        plumbed(box, tmp_path / "journal") as running,
+        listening(box.outside, 4000, socket.SOCK_DGRAM) as service,
+    ):
+        running.put_on_wan(udp(source, "198.51.100.10", 4000, b"hello"))
+        assert service.recvfrom(100) == (b"hello", (source, 53))
+
+
+@pytest.mark.parametrize("filtering", [0, 1, 2])
+def test_the_router_hears_the_line_from_any_address(
+    box: Box, tmp_path: Path, filtering: int
+) -> None:
+    netns.create(box.wan)
+    Sysctl(box.wan, "net/ipv4/conf/all/rp_filter", str(filtering), "0").apply()
+    box.ip(box.outside, "addr", "add", "10.66.66.66/32", "dev", "lo")
+    with plumbed(box, tmp_path / "journal") as running:
+        box.pings(box.outside, LINE, "-I", "10.66.66.66")
+        assert running.sources("wan0") == {"10.66.66.66"}
 
 
 def test_a_dead_router_is_silent(box: Box, running: Plumbed) -> None:
