@@ -95,7 +95,7 @@ GIGA, KILO = 1e-9, 1e-3
 LOADS = (
     Load((Metric("tcp_up", "TCP up", "Gbit/s", GIGA),), _bulk()),
     Load((Metric("tcp_down", "TCP down", "Gbit/s", GIGA),), _bulk("--reverse")),
-    Load((Metric("tcp4_up", "TCP up, 4 streams", "Gbit/s", GIGA),), _bulk("--parallel", "4")),
+    Load((Metric("tcp4_up", "4 x TCP up", "Gbit/s", GIGA),), _bulk("--parallel", "4")),
     Load((Metric("udp64", "UDP, 64 B payload", "kpps", KILO, 0),), _blast),
     Load(
         (
