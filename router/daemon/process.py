@@ -27,6 +27,7 @@ from typing import Any
 from router import __version__
 from router.config import Config
 from router.daemon.forwards import RunningForwards
+from router.daemon.garbage import collect_young_only, sweep_at_leisure
 from router.daemon.sides import lan_side, wan_side
 from router.devices import Tun
 from router.errors import ConfigError
@@ -104,14 +105,22 @@ class _Router:
         names = {format_address(host.address): host.name for host in self._config.hosts}
         api = ControlApi(self._dataplane, self._forwards, self._describe, names)
         self._raise_line()
+        collect_young_only()
         self._dataplane.start()
+        sweep = asyncio.create_task(sweep_at_leisure(self._count_sessions))
         try:
             async with listening(api.application(), self._config.router.control):
                 _log.info("control API on %s", self._config.router.control)
                 await self._stop.wait()
         finally:
+            sweep.cancel()
             self._dataplane.stop()
         ended.result()
+
+    async def _count_sessions(self) -> int:
+        return await asyncio.wrap_future(
+            self._dataplane.submit(lambda forwarder, _: forwarder.session_count)
+        )
 
     def _raise_line(self) -> None:
         """Tell the forwarder about the line, which is up from the start."""
