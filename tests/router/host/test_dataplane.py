@@ -1,5 +1,6 @@
 import errno
 import os
+import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -8,7 +9,13 @@ import pytest
 
 from router.devices import Side, Verdict
 from router.errors import ControlError, DeviceError
+from router.forwarder import Forwarder, ForwarderConfig
 from router.host.dataplane import TIMER_PAUSE_S, DataPlane
+from router.reasons import Reason
+from router.routing import RoutingConfig
+from router.wire.address import Network
+from router.wire.checksum import checksum
+from router.wire.ipv4 import build
 from tests.lab.scripted import (
     FAULT,
     FrameSocket,
@@ -154,6 +161,46 @@ def test_a_lost_tun_ends_the_thread_with_a_sentence(net: Plane) -> None:
         net.plane.ended.result(PATIENCE_S)
     with pytest.raises(ControlError, match="stopping"):
         net.plane.traffic().result(PATIENCE_S)
+
+
+def test_odd_frames_do_not_stop_a_real_forwarder() -> None:
+    """Cut, damaged and random frames from both sides, then an honest one."""
+    rng = random.Random(20)
+    routing = RoutingConfig(0xC0A80101, Network.parse("192.168.1.0/24"))
+    forwarder = Forwarder(ForwarderConfig(routing), rng=rng)
+    forwarder.line_up(0xCB007102, 1500, now=0.0)
+    lan, wan = FrameSocket("lan0"), FrameSocket("wan0")
+    plane = DataPlane(forwarder, lan, wan, clock=ManualClock())
+    honest = bytes(10) + build(0xC0A8010A, 0xC6336407, 17, bytes.fromhex("0fa0003500080000"))
+    try:
+        for _ in range(3000):
+            rng.choice((lan, wan)).put(_odd(honest, rng))
+            plane._turn()
+            lan.got()
+            wan.got()
+        lan.put(honest)
+        plane._turn()
+        assert len(wan.got()) == 1
+        assert plane._faults.count == 0
+        assert forwarder.counters[Reason.MALFORMED] > 100
+    finally:
+        plane.stop()
+        lan.close()
+        wan.close()
+
+
+def _odd(honest: bytes, rng: random.Random) -> bytes:
+    length = rng.randint(1, 200)
+    if rng.random() < 0.3:
+        return rng.randbytes(length)
+    damaged = bytearray(honest + rng.randbytes(length))
+    damaged[10 + 9] = rng.choice((1, 6, 17, 47, rng.randrange(256)))
+    for _ in range(rng.randint(0, 4)):
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+    if rng.random() < 0.7:  # else the header checksum lets few of them past the first look
+        damaged[20:22] = bytes(2)
+        damaged[20:22] = checksum(bytes(damaged[10:30])).to_bytes(2, "big")
+    return bytes(damaged[: rng.randint(1, len(damaged))])
 
 
 class Camera:
