@@ -135,14 +135,13 @@ class Nat:
         if isinstance(target, Reason):
             return target
         mapping = self.table.mapping_at(protocol, external)
-        if target is None and mapping is not None:
-            if not self._permits(mapping, remote):
-                return Reason.FILTERED
-            inbound_counts = self._config.inbound_refresh or protocol == PROTO_TCP
-            return mapping, now if inbound_counts else mapping.active_at()
-        target = target or self.forwards.default_target(external.port, source, host)
         if target is None:
-            return Reason.UNSOLICITED
+            if mapping is not None and self._permits(mapping, remote):
+                inbound_counts = self._config.inbound_refresh or protocol == PROTO_TCP
+                return mapping, now if inbound_counts else mapping.active_at()
+            target = self.forwards.default_target(external.port, source, host)
+            if target is None or (mapping is not None and mapping.internal != target):
+                return Reason.UNSOLICITED if mapping is None else Reason.FILTERED
         if mapping is None or mapping.internal != target:
             mapping = self._maker.static(protocol, target, external, remote, now)
         return mapping, now
