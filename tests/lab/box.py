@@ -7,13 +7,12 @@ before the router came. IPv6 is off in the box, so that no autoconfiguration cha
 while a test compares it.
 """
 
+import itertools
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from router.host import netns
 
 State = dict[str, list[str]]
 
-_numbers = count()
+_numbers = itertools.count()
 
 TOPOLOGY = """
 {box} link add eth1 type veth peer name eth0 netns {alice}
@@ -56,22 +55,23 @@ class Box:
 
     def build(self) -> None:
         for name in (self.alice, self.box, self.outside):
-            run("ip", "netns", "add", name)
+            netns.create(name)
         self.sysctl("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
-        for line in TOPOLOGY.format(**vars(self)).strip().splitlines():
-            name, *arguments = line.split()
-            self.ip(name, *arguments)
+        lines = [line.split(" ", 1) for line in TOPOLOGY.format(**vars(self)).strip().splitlines()]
+        for name, commands in itertools.groupby(lines, key=lambda line: line[0]):
+            batch = "\n".join(command for _, command in commands)
+            run("ip", "-n", name, "-batch", "-", text=batch)
 
     def remove(self) -> None:
         for name in (self.alice, self.box, self.outside, self.wan, self.extra):
-            if netns.exists(name):
-                run("ip", "netns", "del", name)
+            netns.delete(name)
 
     def ip(self, name: str, *arguments: str) -> str:
         return run("ip", "-n", name, *arguments)
 
     def sysctl(self, *settings: str) -> None:
-        run("ip", "netns", "exec", self.box, "sysctl", "-qw", *settings)
+        with netns.inside(self.box):
+            run("sysctl", "-qw", *settings)
 
     def state(self) -> State:
         """Return everything plumbing may touch in the box.
@@ -110,18 +110,11 @@ def a_box() -> Iterator[Box]:
         box.remove()
 
 
-def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def run(*command: str, text: str = "") -> str:
+    """Run a command that must succeed, with `text` on its input; return its output."""
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 3.0) -> None:
-    """Wait until the kernel, which takes its time over some things, has come round."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def differences(before: State, after: State) -> list[str]:

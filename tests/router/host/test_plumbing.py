@@ -139,6 +139,13 @@ def a_wan_namespace_somebody_made(box: Box) -> Sides:
     return two_nics(box)
 
 
+@mode
+def a_wan_device_already_in_its_namespace(box: Box) -> Sides:
+    netns.create(box.wan)
+    box.ip(box.box, "link", "set", "eth2", "netns", box.wan)
+    return two_nics(box)
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal")
