@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DELETE_ON_ERROR:
 .NOTPARALLEL:   # apt-get runs one at a time
 .PHONY: help dev packages-build packages-demo packages-test packages-bench demo check lint \
-        test test-unit test-net bench clean
+        test test-unit test-net fuzz bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: packages-demo packages-test lint ## every test that needs no virtual machi
 
 test-net: packages-demo packages-test dev ## only the tests in network namespaces, against real peers (root)
 	$(PYTEST) -q -m net
+
+fuzz: dev ## random packets and texts for POSTROAD_FUZZ_SECONDS (60), round after round; needs no root
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: packages-bench dev ## speed beside a raw copier and peers, and limits; BENCH=--help for options (root)
 	$(BIN)/python -m tests.bench $(BENCH)

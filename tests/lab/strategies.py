@@ -115,11 +115,11 @@ _SEEDS = [
     error("198.51.100.10", ping("192.168.1.11 > 198.51.100.10"), "time-exceeded", quote=28),
     *fragments(udp("192.168.1.11:5000 > 198.51.100.10:53", bytes(40)), 16),
 ]
-_seeds = st.sampled_from([whole[VNET_LENGTH:] for whole in _SEEDS])
+seeds = st.sampled_from([whole[VNET_LENGTH:] for whole in _SEEDS])
 
 
 @st.composite
-def evil_packets(draw: st.DrawFn, good: st.SearchStrategy[bytes] = _seeds) -> bytes:
+def evil_packets(draw: st.DrawFn, good: st.SearchStrategy[bytes] = seeds) -> bytes:
     """A good packet with lies in its fields, bytes missing or too many.
 
     Often total length and header checksum are made right again, so that a lie reaches the parsers
@@ -128,7 +128,8 @@ def evil_packets(draw: st.DrawFn, good: st.SearchStrategy[bytes] = _seeds) -> by
     packet = bytearray(draw(good))
     whole = len(packet)
     transport = (packet[0] & 15) * 4
-    edges = [0, 1, 4, 7, 8, 20, 0x45, 0x4F, 0xF0, len(packet), len(packet) - transport, 0xFFFF]
+    behind_header = max(0, whole - transport)
+    edges = [0, 1, 4, 7, 8, 20, 0x45, 0x4F, 0xF0, whole, behind_header, 0xFFFF]
     values = st.sampled_from(edges) | st.integers(0, 0xFFFF)
     for (behind, at, width), value in draw(
         st.lists(st.tuples(st.sampled_from(_LIES), values), min_size=1, max_size=3)
