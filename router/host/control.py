@@ -172,8 +172,8 @@ class ControlApi:
         names = {Side.LAN: traffic.lan.tun, Side.WAN: traffic.wan.tun}
         response = web.StreamResponse(headers={"Content-Type": "application/x-pcapng"})
         tap = Tap(sides)
-        await asyncio.wrap_future(self._dataplane.watch(tap))
         try:
+            await asyncio.wrap_future(self._dataplane.watch(tap))
             await response.prepare(request)
             async for blocks in pcapng_stream(tap, names):
                 await response.write(blocks)
