@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from router.wire.ipv4 import IPv4, fragment
 from router.wire.malformed import Malformed
-from tests.fuzz.corpus import CORPUS, anything
+from tests.fuzz.inputs import CORPUS, anything
 from tests.lab.packets import wrong_checksums
 from tests.lab.views import parse, whole
 

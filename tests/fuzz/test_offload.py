@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from router.wire.gso import offload_fits, segment_length, segments
 from router.wire.malformed import Malformed
 from router.wire.vnet import VNET_HEADER_LENGTH, VnetHeader
-from tests.fuzz.corpus import CORPUS, anything
+from tests.fuzz.inputs import CORPUS, anything
 from tests.lab.packets import wrong_checksums
 from tests.lab.views import behind, parse
 

@@ -9,7 +9,7 @@ from router.wire.icmpv4 import build_error, quoted_packet, refresh_checksum
 from router.wire.ipv4 import PROTO_ICMP, IPv4
 from router.wire.malformed import Malformed
 from router.wire.transport import translate
-from tests.fuzz.corpus import CORPUS, anything
+from tests.fuzz.inputs import CORPUS, anything
 from tests.lab.packets import VNET_LENGTH, error, frame, with_sum, wrong_checksums
 from tests.lab.strategies import error_packets, evil_packets
 from tests.lab.views import behind, parse, whole

@@ -13,7 +13,7 @@ from router.wire.ipv4 import IPv4
 from router.wire.malformed import Malformed
 from router.wire.tcp import Tcp, build_reset
 from router.wire.transport import complete_checksum, translate
-from tests.fuzz.corpus import CORPUS, anything
+from tests.fuzz.inputs import CORPUS, anything
 from tests.lab.packets import wrong_checksums
 from tests.lab.views import behind, parse
 
