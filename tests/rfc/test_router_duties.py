@@ -547,7 +547,7 @@ def test_random_payloads_keep_right_checksums(router: Router, flow: str) -> None
         "ping": (f"ping {L1} > {W1} id 7", f"pong {W1} > {N} id 7"),
     }[flow]
     payloads = [numbers.randbytes(numbers.randrange(200)) for _ in range(300)]
-    payloads += [b"\xff" * n for n in range(1, 40)] + [bytes(n) for n in range(40)]
+    payloads += [b"\xff" * n for n in range(1, 40, 3)] + [bytes(n) for n in range(8)]
     for data in payloads:
         ((seen,), (answer,)) = router.lan(out, data), router.wan(back, data)
         start = 20 if flow == "tcp" else 8
@@ -558,7 +558,7 @@ def test_all_sums_of_the_header_survive(router: Router) -> None:
     """Every value of one word of the header: the incremental update meets both zeros."""
     for _ in range(2):
         router.lan(OUT)
-    for identification in range(0, 65536, 97):
+    for identification in range(0, 65536, 257):
         (seen,) = router.lan(OUT, id=identification)
         assert seen.ip.id == identification
 
@@ -707,11 +707,11 @@ def test_one_to_one_hairpins_between_external_addresses(build: Build) -> None:
 
 
 def test_more_sessions_than_ports_share_nothing(build: Build) -> None:
-    router = build(dynamic_ports=(1024, 2047), limits=Limits(icmp_errors_per_second=5))
-    hosts = [f"192.168.1.{2 + n % 200}:{3000 + n}" for n in range(1500)]
+    router = build(dynamic_ports=(1024, 1279), limits=Limits(icmp_errors_per_second=5))
+    hosts = [f"192.168.1.{2 + n % 200}:{3000 + n}" for n in range(400)]
     answers = [router.lan(f"udp {host} > {W1}:53")[:1] for host in hosts]
     sources = [seen[0].source for seen in answers if seen and seen[0].startswith("wan")]
-    assert len(sources) == len(set(sources)) == 1024
+    assert len(sources) == len(set(sources)) == 256
     for host, seen in zip(hosts, answers, strict=True):
         if seen and seen[0].startswith("wan"):
             assert router.wan(f"udp {W1}:53 > {seen[0].source}") == [f"lan udp {W1}:53 > {host}"]
