@@ -25,6 +25,7 @@ from router.arrival import Arrival, check
 from router.departure import Departure, Refusal, Transmit
 from router.devices import Rng, Side, Verdict
 from router.fastpath import RewriteCache
+from router.nat.deadlines import earlier
 from router.nat.fragments import Fragments
 from router.nat.nat import Nat
 from router.nat.table import Mapping, Session
@@ -378,8 +379,7 @@ class Forwarder:
 
     def next_deadline(self) -> float | None:
         """Return the instant at which `handle_timer` has something to do, None for never."""
-        deadlines = (self._nat.next_deadline(), self._fragments.next_deadline())
-        return min((d for d in deadlines if d is not None), default=None)
+        return earlier(self._nat.next_deadline(), self._fragments.next_deadline())
 
     def handle_timer(self, *, now: float) -> None:
         """Forget what is too old; answer unsolicited SYNs that were silent for long enough."""

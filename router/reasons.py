@@ -39,6 +39,8 @@ class Reason(Enum):
     ICMP_REFUSED = "is an ICMP message that never passes"
     LOCAL_IGNORED = "is for the router itself, which has nothing to say to it"
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and every packet is counted
+
     @property
     def slug(self) -> str:
         """The name used in counters, metrics and JSON."""

@@ -4,7 +4,7 @@ import struct
 
 from router.devices import Verdict
 from router.wire.address import Endpoint
-from router.wire.checksum import delta
+from router.wire.checksum import MODULUS, delta
 
 __all__ = ["Rewrite"]
 
@@ -22,6 +22,7 @@ class Rewrite:
     __slots__ = (
         "acknowledgment",
         "address_delta",
+        "address_sum",
         "bytes",
         "header_delta",
         "key",
@@ -46,9 +47,8 @@ class Rewrite:
         self.replacement = _KEY.pack(
             new_source.address, new_destination.address, new_source.port, new_destination.port
         )
-        self.address_delta = delta(
-            source.address + destination.address, new_source.address + new_destination.address
-        )
+        self.address_sum = (source.address + destination.address) % MODULUS
+        self.address_delta = delta(self.address_sum, new_source.address + new_destination.address)
         self.header_delta = (self.address_delta + (ttl_adjustment << 8)) % 0xFFFF
         self.transport_delta = (
             self.address_delta

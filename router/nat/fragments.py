@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from router.nat.deadlines import earlier
 from router.wire.ipv4 import IPv4
 
 __all__ = ["DatagramKey", "Fragments"]
@@ -95,7 +96,7 @@ class Fragments(Generic[Way]):
         """Return when the oldest datagram grows too old."""
         decided = next(iter(self._decided.values()), None)
         waiting = next(iter(self._waiting.values()), None)
-        return min((oldest.expires_at for oldest in (decided, waiting) if oldest), default=None)
+        return earlier(decided and decided.expires_at, waiting and waiting.expires_at)
 
     def expire(self, now: float) -> None:
         """Forget datagrams that are too old."""

@@ -45,7 +45,7 @@ class MappingMaker:
         """Keep dynamic mappings off the ports of `forwards`, and let servers speak from them."""
         self._forwards = forwards
         for (protocol, _), pool in self._pools.items():
-            pool.reserved = forwards.reserved(protocol)
+            pool.reserve(forwards.reserved(protocol))
 
     def _key(self, protocol: int, internal: Endpoint, remote: Endpoint) -> MappingKey:
         """Return what a mapping depends on (RFC 4787, section 4.1).

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from router.devices import Rng, Side, Verdict
 from router.fastpath import Rewrite, RewriteCache
+from router.nat.deadlines import earlier
 from router.nat.forwards import Forwards
 from router.nat.icmp import find_session, translate_error
 from router.nat.mappings import WITH_PORTS, MappingMaker
@@ -301,8 +302,7 @@ class Nat:
 
     def next_deadline(self) -> float | None:
         """Return when `expire` has something to do."""
-        deadlines = (self.table.next_deadline(), self.unsolicited.next_deadline())
-        return min((d for d in deadlines if d is not None), default=None)
+        return earlier(self.table.next_deadline(), self.unsolicited.next_deadline())
 
     def expire(self, now: float) -> list[bytes]:
         """Close idle sessions; return held SYNs that are due for a port unreachable."""

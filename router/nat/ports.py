@@ -48,7 +48,12 @@ class PortPool:
         self._used: set[int] = set()
         self._resting: OrderedDict[int, _Resting] = OrderedDict()
         self._full: set[range] = set()  # ranges a scan found full and nothing was released since
-        self.reserved = reserved
+        self._reserved = reserved
+
+    def reserve(self, ports: Collection[int]) -> None:
+        """Keep new mappings off `ports`, and off no others any more."""
+        self._reserved = ports
+        self._full.clear()
 
     def allocate(self, internal: Endpoint, now: float) -> int | None:
         """Return a port for a new mapping of `internal`, None when every port is in use."""
@@ -58,7 +63,7 @@ class PortPool:
             if self._is_free(port, internal):
                 return self._take(port)
         for port in self._resting:
-            if port in ports and port not in self.reserved:
+            if port in ports and port not in self._reserved:
                 return self._take(port)
         self._full.add(ports)
         return None
@@ -107,7 +112,7 @@ class PortPool:
         return next((near for near in (port + 1, port - 1) if near in ports), port)
 
     def _is_free(self, port: int, internal: Endpoint) -> bool:
-        if port in self._used or port in self.reserved:
+        if port in self._used or port in self._reserved:
             return False
         resting = self._resting.get(port)
         return resting is None or resting.owner == internal

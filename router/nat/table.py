@@ -12,7 +12,8 @@ timers and rewrites belong to sessions, ports belong to mappings.
   port 0 everywhere, so only the session key tells their mappings apart.
 * Each session has a deadline in a heap. Activity does not touch the heap: when the deadline comes
   the session says when it will really be idle and is put back. A session whose timer became
-  shorter is put in once more and the older entry recognised as stale by `due_at`.
+  shorter is put in once more and the older entry recognised as stale by `due_at`; when stale
+  entries would outnumber the live ones they are swept out.
 * Nothing is ever evicted for something newer (RFC 6888 REQ-11); limits refuse the newcomer.
 """
 
@@ -29,6 +30,7 @@ from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP
 
 __all__ = ["Mapping", "MappingRow", "Session", "SessionRow", "SessionTable", "protocol_name"]
 
+_STALE_DEADLINES = 1024  # entries that may be stale beside as many again as there are sessions
 _Key = TypeVar("_Key")
 _NAMES = {PROTO_ICMP: "icmp", PROTO_TCP: "tcp", PROTO_UDP: "udp"}
 
@@ -326,6 +328,9 @@ class SessionTable:
         session.due_at = deadline
         self._serial += 1
         heapq.heappush(self._deadlines, (deadline, self._serial, session))
+        if len(self._deadlines) > 2 * len(self._outbound) + _STALE_DEADLINES:
+            self._deadlines = [entry for entry in self._deadlines if entry[0] == entry[2].due_at]
+            heapq.heapify(self._deadlines)
 
     def next_deadline(self) -> float | None:
         """Return when `expired` may have something to tell; None while the table is empty."""

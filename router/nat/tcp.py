@@ -40,6 +40,8 @@ class State(Enum):
     BOTH_FIN = auto()
     TRANSITORY = auto()
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and tables are asked per segment
+
 
 class Event(Enum):
     """A segment, by direction and by the flag that matters most: RST, SYN, FIN, none."""
@@ -52,6 +54,8 @@ class Event(Enum):
     INBOUND_RST = auto()
     OUTBOUND_DATA = auto()
     INBOUND_DATA = auto()
+
+    __hash__ = object.__hash__  # as above
 
 
 _S = State
@@ -106,6 +110,7 @@ class Tracker:
         if event is Event.OUTBOUND_SYN:
             self.internal_scale = segment.window_scale
             self.initial_sequence = segment.sequence
+            internal.acknowledgment = -1  # that of a former connection on these ports
         if self.state is not before:
             return True
         blind = event in (Event.INBOUND_SYN, Event.INBOUND_RST, Event.OUTBOUND_RST)
