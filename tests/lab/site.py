@@ -1,0 +1,309 @@
+"""A site with its own `postroad run` and an Internet around it, all in network namespaces.
+
+    alice 192.168.1.11, bob .12, mail .10 -- LAN -- [box] 203.0.113.2 -- 203.0.113.1 internet
+                                                                  198.51.100.10, 198.51.100.20
+
+Either side of the box is a card (`nic`), a bridge (`bridge`, LAN only), a TUN the router makes
+(`bare`), or a TUN that was there before it (`persistent`). With a TUN for a LAN, alice is its
+kernel end and there is no bob and no mail. The Internet has a route to the LAN, as an attacker
+on the line would. Nothing here knows how the router works: it is started, and its LAN and its
+line are looked at from outside.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+EXTERNAL, GATEWAY = "203.0.113.2", "203.0.113.1"
+SERVER, OTHER_SERVER = "198.51.100.10", "198.51.100.20"
+ROUTER = "192.168.1.1"
+ADDRESSES = {"alice": "192.168.1.11", "bob": "192.168.1.12", "mail": "192.168.1.10"}
+PATIENCE_S = 15.0  # for another process to get round to it, on a busy machine
+POSTROAD = (sys.executable, "-c", "from router.cli import main; main()")
+TUNS = ("bare", "persistent")
+
+_numbers = count()
+
+_CONFIG = """
+[router]
+state_dir = "state"
+control = "control.sock"
+forward_rules = "forward.rules"
+[lan]
+address = "192.168.1.1/24"
+{lan}
+[wan]
+netns = "{wan_namespace}"
+[[link]]
+name = "isp"
+backend = "static"
+address = "203.0.113.2/24"
+mtu = {mtu}
+{link}
+[nat]
+{nat}
+"""
+
+_LAN_NIC = """
+lan link add br0 type bridge
+lan link set br0 up
+lan link add router type veth peer name eth1 netns {box}
+lan link set router up master br0
+box addr add 192.168.1.1/24 dev eth1
+box link set eth1 up
+"""
+_LAN_BRIDGE = """
+box link add br0 type bridge
+box addr add 192.168.1.1/24 dev br0
+box link set br0 up
+"""
+_HOST = """
+{switch} link add {host} type veth peer name eth0 netns {namespace}
+{switch} link set {host} up master br0
+{host} addr add {address}/24 dev eth0
+{host} link set eth0 up
+{host} route add default via 192.168.1.1
+"""
+_LAN_TUN = """
+alice addr add 192.168.1.11/24 dev lan0
+alice link set lan0 up
+alice route add default dev lan0
+"""
+_WAN_NIC = """
+box link add eth2 type veth peer name eth0 netns {internet}
+internet addr add 203.0.113.1/24 dev eth0
+internet link set eth0 up
+internet route add 192.168.1.0/24 via 203.0.113.2
+"""
+_WAN_TUN = """
+internet addr add 203.0.113.1/24 dev wan0
+internet link set wan0 up
+internet route add 192.168.1.0/24 via 203.0.113.2
+"""
+
+
+def eventually(holds: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
+    """Poll until `holds` returns something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while not (result := holds()):
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.02)
+    return result
+
+
+class Site:
+    """The namespaces, the processes started in them, and one router at a time."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        lan: str = "nic",
+        wan: str = "nic",
+        nat: str = "",
+        mtu: int = 1500,
+        rules: str = "",
+    ) -> None:
+        self.directory, self.lan, self.wan, self.mtu = directory, lan, wan, mtu
+        self._prefix = f"pn{os.getpid():x}-{next(_numbers)}"
+        self._processes: list[subprocess.Popen[str]] = []
+        self._router: subprocess.Popen[str] | None = None
+        self.hosts = ["alice"] if lan in TUNS else list(ADDRESSES)
+        self.configure(nat=nat, rules=rules)
+
+    # What there is
+
+    def namespace(self, node: str) -> str:
+        return f"{self._prefix}-{node}"
+
+    @property
+    def line_end(self) -> tuple[str, str]:
+        """The device at the other end of the line, and where it is."""
+        return "internet", "wan0" if self.wan in TUNS else "eth0"
+
+    @property
+    def lan_end(self) -> tuple[str, str]:
+        """A device on which all passes that the box sends to its LAN, as incoming packets."""
+        if self.lan in TUNS:
+            return "alice", "lan0"
+        return ("lan", "router") if self.lan == "nic" else ("alice", "eth0")
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "router.log").read_text()
+
+    def configure(self, *, nat: str = "", rules: str = "") -> None:
+        """Write the router's files, for its next start."""
+        lan = {"nic": 'device = "eth1"', "bridge": 'device = "br0"'}
+        tun = f'netns = "{self.namespace("alice")}"'
+        wan = self.namespace("internet" if self.wan in TUNS else "wan")
+        link = f'device = "eth2"\ngateway = "{GATEWAY}"' if self.wan == "nic" else ""
+        (self.directory / "forward.rules").write_text(rules)
+        (self.directory / "router.toml").write_text(
+            _CONFIG.format(
+                lan=lan.get(self.lan, tun), link=link, wan_namespace=wan, mtu=self.mtu, nat=nat
+            )
+        )
+
+    # Building
+
+    def build(self) -> None:
+        for node in ("box", "internet", *self.hosts, *(["lan"] if self.lan == "nic" else [])):
+            _checked("ip", "netns", "add", self.namespace(node))
+            self.run(node, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1",
+                     "net.ipv6.conf.default.disable_ipv6=1")  # fmt: skip
+            self.ip(node, "link", "set", "lo", "up")
+        if self.lan in TUNS:
+            self.ip("box", "addr", "add", ROUTER, "dev", "lo")  # so that it has any address
+        else:
+            self._lay(_LAN_NIC if self.lan == "nic" else _LAN_BRIDGE)
+            for host in self.hosts:
+                switch = "lan" if self.lan == "nic" else "box"
+                namespace, address = self.namespace(host), ADDRESSES[host]
+                self._lay(_HOST, switch=switch, host=host, namespace=namespace, address=address)
+        for address in (SERVER, OTHER_SERVER):
+            self.ip("internet", "addr", "add", f"{address}/32", "dev", "lo")
+        if self.wan == "nic":
+            self._lay(_WAN_NIC)
+        for kind, node, device in ((self.lan, "alice", "lan0"), (self.wan, "internet", "wan0")):
+            if kind == "persistent":
+                self.ip(node, "tuntap", "add", "dev", device, "mode", "tun")
+                self._lay(_LAN_TUN if device == "lan0" else _WAN_TUN)
+
+    def _lay(self, lines: str, **names: str) -> None:
+        names = {"box": self.namespace("box"), "internet": self.namespace("internet")} | names
+        for line in lines.format(**names).strip().splitlines():
+            node, *arguments = line.split()
+            self.ip(node, *arguments)
+
+    def remove(self) -> None:
+        """Take everything away again, whatever state it is in."""
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+        for name in _checked("ip", "netns", "list").split():
+            if name.startswith(f"{self._prefix}-"):
+                _checked("ip", "netns", "del", name)
+
+    # The router
+
+    def start(self) -> int:
+        """Start the router and wait until it forwards; return its process number."""
+        # Not by `ip netns exec`: names of namespaces made in its mount namespace end with it.
+        inside = ("nsenter", f"--net=/run/netns/{self.namespace('box')}")
+        command = (*inside, *POSTROAD, "run", "-c", str(self.directory / "router.toml"))
+        with (self.directory / "router.log").open("w") as log:
+            router = subprocess.Popen(command, stdout=log, stderr=log, text=True)
+        self._router = router
+        self._processes.append(router)
+
+        def answers() -> bool:
+            assert router.poll() is None, self.log
+            return "control API on" in self.log
+
+        eventually(answers, "the router's start")
+        for kind, lines in ((self.lan, _LAN_TUN), (self.wan, _WAN_TUN)):
+            if kind == "bare":
+                self._lay(lines)
+        eventually(lambda: self.pings("alice", SERVER), "a ping through the router")
+        return router.pid
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End the router by a signal and return its exit code."""
+        assert self._router is not None
+        self._router.send_signal(number)
+        return self._router.wait(PATIENCE_S)
+
+    def status(self) -> Any:
+        """The control API's answer, asked by curl."""
+        path = str(self.directory / "control.sock")
+        url = "http://postroad/v1/status"
+        return json.loads(_checked("curl", "-sSf", "-m", "10", "--unix-socket", path, url))
+
+    # Programs in the namespaces
+
+    def within(self, node: str) -> list[str]:
+        return ["ip", "netns", "exec", self.namespace(node)]
+
+    def ip(self, node: str, *arguments: str) -> str:
+        return _checked("ip", "-n", self.namespace(node), *arguments)
+
+    def run(self, node: str, *command: str) -> str:
+        """Run a program that must succeed; return what it says."""
+        return _checked(*self.within(node), *command)
+
+    def ask(self, node: str, *command: str) -> str:
+        """Run a program that may fail; return all it says."""
+        done = subprocess.run(
+            [*self.within(node), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return done.stdout
+
+    def ask_all(self, commands: list[tuple[str, ...]]) -> list[str]:
+        """`ask` at the same time: each command's first word is its node."""
+        started = [
+            subprocess.Popen(
+                [*self.within(node), *command], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True,
+            )
+            for node, *command in commands
+        ]  # fmt: skip
+        self._processes += started
+        return [process.communicate(timeout=60)[0] for process in started]
+
+    def serve(self, node: str, *command: str, ready: str) -> subprocess.Popen[str]:
+        """Start a server; wait until `ss` shows the socket, as `address:port`."""
+        with (self.directory / f"{node}-{Path(command[0]).name}.log").open("a") as log:
+            server = subprocess.Popen(
+                [*self.within(node), *command], stdout=log, stderr=log, text=True
+            )
+        self._processes.append(server)
+
+        def listens() -> bool:
+            assert server.poll() is None, f"{command} has ended"
+            return any(
+                ready in line.split() for line in self.run(node, "ss", "-Hlntu").splitlines()
+            )
+
+        eventually(listens, f"{ready} of {command[0]}")
+        return server
+
+    def background(self, node: str, *command: str) -> subprocess.Popen[str]:
+        """Start a program whose standard error is to be read."""
+        process = subprocess.Popen(
+            [*self.within(node), *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def pings(self, node: str, address: str, *options: str) -> bool:
+        """Whether an address answers one ping within a second."""
+        command = [*self.within(node), "ping", "-c1", "-W1", "-n", *options, address]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def a_site(directory: Path, **options: Any) -> Iterator[Site]:
+    """Build a site, without its router, and take it down again."""
+    site = Site(directory, **options)
+    try:
+        site.build()
+        yield site
+    finally:
+        site.remove()
+
+
+def _checked(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr or done.stdout}"
+    return done.stdout
