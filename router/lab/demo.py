@@ -24,7 +24,7 @@ from router.lab.registry import Lab
 from router.lab.stage import Finding, Stage, StepError
 from router.lab.steps import STEPS, Step
 
-__all__ = ["run"]
+__all__ = ["recorded", "run"]
 
 _TABLES = ("sessions", "mappings", "forward list", "status")
 _PIPE_WIDTH = 120  # columns where there is no terminal
@@ -47,8 +47,8 @@ def run() -> bool:
     """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     began = time.monotonic()
-    with _own_lab(console) as lab:
-        with _recorded(lab):
+    with _unwinding_at_sigterm(), _own_lab(console) as lab:
+        with recorded(lab):
             results = _perform_all(console, lab)
         for command in _TABLES:
             _show_table(console, lab, command)
@@ -60,9 +60,17 @@ def run() -> bool:
 
 
 @contextmanager
+def _unwinding_at_sigterm() -> Iterator[None]:
+    """Have SIGTERM leave the block as Ctrl-C does, so that what was set up is taken down."""
+    usual = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+@contextmanager
 def _own_lab(console: Console) -> Iterator[Lab]:
-    """Give the block a lab; it goes however the block ends, a signal included."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     name = f"demo-{os.getpid()}"
     lab = labs.up(name)
     try:
@@ -75,7 +83,7 @@ def _own_lab(console: Console) -> Iterator[Lab]:
 
 
 @contextmanager
-def _recorded(lab: Lab) -> Iterator[None]:
+def recorded(lab: Lab) -> Iterator[None]:
     """Record what passes on the line, as the provider sees it, while the block runs."""
     log = lab.log("tcpdump")
     command = ("tcpdump", "-U", "-n", "-s", "128", "-Z", "root", "-i", "eth0")

@@ -70,6 +70,8 @@ async def serve(dialog: Dialog, port: int) -> None:
         with suppress(ConnectionError, ValueError):  # hung up; a line beyond the limit
             await _converse(dialog, reader, writer)
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(call, "0.0.0.0", port, limit=_LINE_LIMIT)  # noqa: S104
     async with server:  # all addresses of its own namespace

@@ -1,0 +1,142 @@
+"""The demonstration succeeds, and each of its steps would notice if the router did not work."""
+
+import os
+import signal
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from router.cli import main
+from router.lab import demo, process, registry
+from router.lab import lab as labs
+from router.lab.registry import Lab
+from router.lab.stage import Stage, StepError
+from router.lab.steps import STEPS, Step
+
+pytestmark = [pytest.mark.net, pytest.mark.slow]
+
+POSTROAD = Path(sysconfig.get_path("scripts")) / "postroad"
+TITLES = [step.title for step in STEPS]
+
+_numbers = count()
+
+
+@pytest.fixture(scope="module")
+def cut_off() -> Iterator[Lab]:
+    """A lab in which nothing finds a way to the router."""
+    name = f"test-demo-{os.getpid()}-{next(_numbers)}"
+    lab = labs.up(name)
+    try:
+        for node in ("alice", "bob"):
+            _in(lab, node, "ip", "route", "replace", "unreachable", "default")
+            _in(lab, node, "ip", "route", "add", "unreachable", "192.168.1.1")
+        _in(lab, "internet", "ip", "route", "add", "unreachable", "203.0.113.2")
+        _in(lab, "internet", "sh", "-c", f"tcpdump -c0 -w {lab.directory}/outside.pcap || :")
+        yield lab
+    finally:
+        labs.down(name)
+
+
+def test_every_step_succeeds_and_the_lab_is_gone(capfd: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code_of_demo() == 0
+    said = capfd.readouterr().out
+    assert f"{len(STEPS)} of {len(STEPS)} steps succeeded" in said
+    assert "FAILED" not in said
+    for shown in ("$ postroad sessions", "$ postroad mappings", "tcp 25 -> 192.168.1.10"):
+        assert shown in said
+    assert not _has_lab(os.getpid())
+
+
+def test_a_failed_step_fails_the_demonstration(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(stage: Stage) -> None:
+        stage.run("alice", "echo this was said; exit 3")
+
+    monkeypatch.setattr(demo, "STEPS", (Step("this one fails", fail), STEPS[-3]))
+    assert _exit_code_of_demo() == 1
+    said = capfd.readouterr().out
+    assert "ended with exit code 3 instead of 0\nthis was said\n" in said
+    assert "1 of 2 steps succeeded" in said
+    assert "What the router has logged" in said
+    assert not _has_lab(os.getpid())
+
+
+def test_a_command_without_end_fails_its_step(
+    cut_off: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.lab.stage._LIMIT_S", 0.2)
+    with pytest.raises(StepError, match=r"sleep 600 did not end within 0 s"):
+        Stage(cut_off).run("alice", "exec sleep 600")
+    assert process.in_namespace(cut_off.namespace("alice")) == []
+
+
+def test_interrupted_it_takes_its_lab_down() -> None:
+    command = [POSTROAD, "lab", "demo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert "namespaces pr-" in running.stdout.readline()
+        assert _has_lab(running.pid)
+        running.send_signal(signal.SIGTERM)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert not _has_lab(running.pid)
+
+
+# All but the ninth: silence is just what a router that is cut off gives. It is judged below.
+@pytest.mark.parametrize("step", [*STEPS[:8], STEPS[9], STEPS[10]], ids=lambda step: step.title)
+def test_a_step_fails_where_nothing_gets_through(cut_off: Lab, step: Step) -> None:
+    with pytest.raises(StepError):
+        step.perform(Stage(cut_off))
+
+
+def _open_port_81(lab: Lab) -> None:
+    subprocess.run(
+        [POSTROAD, "forward", "add", "-c", lab.config, "tcp 81 -> 192.168.1.10:80"], check=True
+    )
+
+
+def _let_a_private_address_out(lab: Lab) -> None:
+    _in(lab, "wan", "ip", "addr", "add", "192.168.1.11/32", "dev", "lo")
+    _in(lab, "wan", "sh", "-c", "ping -c 1 -W 1 -I 192.168.1.11 203.0.113.1 || :")
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "title", "failure"),
+    [
+        (_open_port_81, TITLES[8], "exit code 0 instead of 28"),
+        (_let_a_private_address_out, TITLES[10], "none of them bears a private address"),
+    ],
+    ids=["a port more is open", "a packet leaves untranslated"],
+)
+def test_a_step_fails_where_too_much_gets_through(
+    sabotage: Callable[[Lab], None], title: str, failure: str
+) -> None:
+    name = f"test-demo-{os.getpid()}-{next(_numbers)}"
+    lab = labs.up(name)
+    try:
+        with demo.recorded(lab):
+            for _ in STEPS:
+                _in(lab, "alice", "ping", "-c", "1", "198.51.100.10")
+            sabotage(lab)
+        with pytest.raises(StepError, match=failure):
+            STEPS[TITLES.index(title)].perform(Stage(lab))
+    finally:
+        labs.down(name)
+
+
+def _in(lab: Lab, node: str, *command: str) -> None:
+    subprocess.run(labs.command_in(lab, node, command), check=True, capture_output=True)
+
+
+def _exit_code_of_demo() -> object:
+    with pytest.raises(SystemExit) as ended:
+        main(["lab", "demo"])
+    return ended.value.code
+
+
+def _has_lab(pid: int) -> bool:
+    return f"demo-{pid}" in [lab.name for lab in registry.every()]
