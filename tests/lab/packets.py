@@ -180,6 +180,14 @@ def heal_header(packet: bytearray) -> None:
         packet[10:12] = checksum(bytes(packet[:length])).to_bytes(2)
 
 
+def completed(packet: bytes) -> bytes:
+    """What a device makes of a packet whose TCP or UDP checksum is partial: sum, field included."""
+    start, protocol = (packet[0] & 15) * 4, packet[9]
+    field: int = checksum(packet[start:])
+    at = start + _CHECKSUM_AT[protocol]
+    return packet[:at] + (field or 0xFFFF * (protocol == 17)).to_bytes(2) + packet[at + 2 :]
+
+
 # Judging
 
 

@@ -29,6 +29,9 @@ def parse(packet: bytes, *, quoted: bool = False) -> IPv4 | Malformed:
     assert view.end - view.payload == len(view.data)
     assert view.end - view.start == view.total_length or quoted
     options = view.options()
+    tight = IPv4.parse(bytearray(packet), 0, len(packet), quoted=quoted)
+    assert isinstance(tight, IPv4)
+    assert tight.options() == options, "options were read behind the header"
     if not isinstance(options, Malformed):
         assert b"".join(options) == view.header[20:][: sum(map(len, options))]
     assert view.source_routed in (True, False)

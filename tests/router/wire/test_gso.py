@@ -1,8 +1,10 @@
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP
 
 from router.wire.gso import offload_fits, segment_length, segments
 from router.wire.ipv4 import build
@@ -37,13 +39,14 @@ def longest(super_frame: bytes) -> int:
     return segment_length(whole(super_frame[VNET_LENGTH:]), VnetHeader.read(super_frame))
 
 
-def naive_tcp(flags: str, data: bytes, size: int, **fields: int) -> list[bytes]:
+def naive_tcp(
+    control: str, data: bytes, size: int, *, seq: int, number: int, **fields: Any
+) -> list[bytes]:
     """What a sender without offloads would have sent, each segment built on its own."""
-    seq, number = fields.pop("seq"), fields.pop("id")
     train = []
     for index, at in enumerate(range(0, len(data), size)):
         last = at + size >= len(data)
-        own = "".join(f for f in flags if (f not in "FP" or last) and (f != "C" or not index))
+        own = "".join(f for f in control if (f not in "FP" or last) and (f != "C" or not index))
         train.append(
             tcp(
                 f"{TCP_WAY} {own}",
@@ -72,17 +75,19 @@ def naive_udp(data: bytes, size: int, *, number: int) -> list[bytes]:
     st.sampled_from(["A", "PA", "FPA", "PAC", "FPACE", "U"]),
     st.integers(0, 2**32 - 1),
     st.integers(0, 2**16 - 1),
+    st.sampled_from(["", "DF"]),
 )
 def test_tcp_as_a_sender_without_offloads_would_have_sent_it(
-    data: bytes, size: int, flags: str, seq: int, number: int
+    data: bytes, size: int, control: str, seq: int, number: int, fragmentation: str
 ) -> None:
     size = max(size, len(data) // 20 + 1)
-    way = f"{TCP_WAY} {flags}"
+    way = f"{TCP_WAY} {control}"
+    fields: dict[str, Any] = {"ack": 5, "tos": 2, "ttl": 9, "flags": fragmentation}
     whole_frame = tcp(
-        way, data, seq=seq, ack=5, id=number, tos=2, ttl=9, tcp_options=TIMESTAMPS, options=OPTIONS
+        way, data, seq=seq, id=number, tcp_options=TIMESTAMPS, options=OPTIONS, **fields
     )
     pieces = cut(offloaded(whole_frame, size))
-    assert pieces == naive_tcp(flags, data, size, seq=seq, ack=5, id=number, tos=2, ttl=9)
+    assert pieces == naive_tcp(control, data, size, seq=seq, number=number, **fields)
     assert [wrong_checksums(piece) for piece in pieces] == [[]] * len(pieces)
     assert longest(offloaded(whole_frame, size)) == max(map(len, pieces))
 
@@ -103,6 +108,9 @@ def test_a_train_of_64_kilobytes() -> None:
     data = bytes(range(256)) * 255
     pieces = cut(offloaded(tcp(f"{TCP_WAY} PA", data, seq=2**32 - 1000, id=0xFFFF), 1448))
     assert len(pieces) == 46
+    numbers = [(2**32 - 1000 + 1448 * index) % 2**32 for index in range(46)]
+    assert [IP(piece)[TCP].seq for piece in pieces] == numbers
+    assert [IP(piece).id for piece in pieces] == [0xFFFF, *range(45)]
     assert b"".join(piece[40:] for piece in pieces) == data
     assert {wrong_checksums(piece) == [] for piece in pieces} == {True}
     text = f"tcp {TCP_WAY} "

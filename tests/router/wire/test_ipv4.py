@@ -327,6 +327,7 @@ def reassemble(pieces: list[bytes]) -> bytes:
             assert place not in octets, "fragments overlap"
             octets[place] = octet
         if not flags_offset & 0x2000:
+            assert length is None, "two ends"
             length = (flags_offset & 0x1FFF) * 8 + len(data)
         if not flags_offset & 0x1FFF:
             first = piece[:header_length]

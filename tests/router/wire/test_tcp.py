@@ -3,12 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
 
-from router.wire.ipv4 import PROTO_TCP, PROTO_UDP, build
+from router.wire.ipv4 import PROTO_TCP, PROTO_UDP, IPv4, build
 from router.wire.malformed import Malformed
 from router.wire.tcp import Flag, Tcp, build_reset, overlays_flags
 from router.wire.transport import complete_checksum
 from tests.lab.packets import (
     VNET_LENGTH,
+    completed,
     describe,
     fragments,
     frame,
@@ -39,15 +40,24 @@ def segment(packet: bytes) -> Tcp:
     return view
 
 
-def with_options(options: str) -> bytes:
+def with_options(options: str, data: bytes = b"") -> bytes:
     """A SYN with these option bytes, padded with the end of options to whole words."""
     octets = bytes.fromhex(options)
     octets += bytes(-len(octets) % 4)
     header = bytearray(SYN[20:40]) + octets
     header[12] = len(header) // 4 << 4
-    view = whole(resized(SYN, bytes(header)))
+    view = whole(resized(SYN, bytes(header) + data))
     complete_checksum(view)
     return bytes(view.buffer[view.start : view.end])
+
+
+def tight_window_scale(packet: bytes) -> int:
+    """The shift count, read from a buffer that ends where the packet does."""
+    view = IPv4.parse(bytearray(packet), 0, len(packet))
+    assert isinstance(view, IPv4)
+    syn = Tcp.parse(view)
+    assert isinstance(syn, Tcp)
+    return syn.window_scale
 
 
 # Parsing
@@ -125,6 +135,7 @@ OPTIONS = [  # bytes, MSS as one reads them, window scale
     ("03030f", None, 14),  # more than 14 means 14 (RFC 7323, section 2.3)
     ("030300", None, 0),
     ("00 020405b4", None, 0),  # nothing counts behind the end
+    ("0002 020405b4", None, 0),
     ("0203 05 020405b4", 1460, 0),  # an MSS of a wrong length is none
     ("0206 05b40000 020405b4", 1460, 0),
     ("0200 05b4 020405b4", None, 0),  # length 0 would never end
@@ -138,16 +149,20 @@ OPTIONS = [  # bytes, MSS as one reads them, window scale
 
 
 @pytest.mark.parametrize(("options", "mss", "scale"), OPTIONS)
-def test_options_are_read_as_far_as_they_parse(options: str, mss: int | None, scale: int) -> None:
-    packet = with_options(options)
+@pytest.mark.parametrize("data", ["", "0405b40303070000"])  # as options they would go on
+def test_options_are_read_as_far_as_they_parse(
+    options: str, mss: int | None, scale: int, data: str
+) -> None:
+    packet = with_options(options, bytes.fromhex(data))
     view = segment(packet)
     assert view.window_scale == scale
     view.clamp_mss(1000, partial=False)
     after = bytes(view.buffer[view.start - 20 : view.end])
+    assert tight_window_scale(packet) == scale
     assert (after == packet) is (mss is None)
     assert wrong_checksums(after) == []
     if mss is not None:
-        at = packet.rindex(mss.to_bytes(2))
+        at = packet.index(b"\x02\x04" + mss.to_bytes(2)) + 2
         expected = packet[:at] + (1000).to_bytes(2) + packet[at + 2 :]
         assert after == expected[:36] + after[36:38] + expected[38:]
 
@@ -195,10 +210,8 @@ def test_a_partial_checksum_does_not_cover_the_option_yet(nops: int) -> None:
     syn.clamp_mss(1000, partial=True)
     after = bytes(view.buffer[view.start : view.end])
     assert after[36:38] == handed_over[36:38]
-    complete_checksum(view)
-    completed = bytes(view.buffer[view.start : view.end])
-    assert wrong_checksums(completed) == []
-    assert ("MSS", 1000) in IP(completed)[TCP].options
+    assert wrong_checksums(completed(after)) == []
+    assert ("MSS", 1000) in IP(after)[TCP].options
 
 
 # Resets
