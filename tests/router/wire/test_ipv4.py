@@ -187,9 +187,10 @@ def test_a_reason_or_a_view_inside_the_packet(packet: bytes, quoted: bool) -> No
         ("01 9404 00", None),
     ],
 )
-def test_options(options: str, found: list[str] | None) -> None:
+@pytest.mark.parametrize("data", [b"", b"\x02data"])
+def test_options(options: str, found: list[str] | None, data: bytes) -> None:
     octets = bytes.fromhex(options)
-    view = whole(build(HOST, SERVER, 17, b"data", options=octets))
+    view = whole(build(HOST, SERVER, 17, data, options=octets))
     expected = Malformed.OPTIONS if found is None else [bytes.fromhex(one) for one in found]
     assert view.options() == expected
 
