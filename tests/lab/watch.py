@@ -5,6 +5,8 @@ What has been seen is complete up to a ping that went through the router last: t
 until it has seen that as well, which also proves that it was looking.
 """
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
@@ -13,7 +15,6 @@ from socket import IPPROTO_ICMP
 
 from scapy.layers.inet import ICMP, IP
 from scapy.packet import Packet
-from scapy.utils import rdpcap
 
 from tests.lab.site import SERVER, Site, eventually
 
@@ -27,6 +28,8 @@ _MARK_BYTES = range(700, 1400)  # of ping data: sizes nothing else here uses
 _HEADER_BYTES = 20  # IPv4 without options
 _HEADERS_BYTES = _HEADER_BYTES + 8
 _ERRORS = {3, 4, 5, 11, 12}  # ICMP types that quote a packet
+_FILE_HEADER_BYTES, _RECORD_HEADER_BYTES = 24, 16  # pcap(5)
+_ETHERNET = (1).to_bytes(4, sys.byteorder)  # LINKTYPE_ETHERNET; the TUNs are LINKTYPE_RAW
 _sizes = count(_MARK_BYTES.start)
 
 
@@ -36,37 +39,71 @@ class Watch:
     def __init__(self, site: Site, end: tuple[str, str], what: str) -> None:
         self._site, self._end = site, end
         node, device = end
-        self._path = site.directory / f"{node}-{device}-{next(_sizes)}.pcap"
+        path = site.directory / f"{node}-{device}-{next(_sizes)}.pcap"
         # The mark is an echo, of a size that only the mark has.
         marks = (bound + _HEADERS_BYTES for bound in (_MARK_BYTES.start, _MARK_BYTES.stop))
         mark = "icmp and ip[2:2] >= {} and ip[2:2] < {}".format(*marks)
         self.process = site.background(
             node, "tcpdump", "-i", device, "-Q", "in", "-n", "-U", "--immediate-mode", "-Z", "root",
-            "-w", str(self._path), f"({what}) or ({mark})",
+            "-w", str(path), f"({what}) or ({mark})",
         )  # fmt: skip
         assert self.process.stderr is not None
         told = self.process.stderr.readline()
         while "listening on" not in told:
             assert told, "tcpdump has ended"
             told = self.process.stderr.readline()
+        self._seen: list[Packet] = []
+        self._told = 0
+        self._file = path.open("rb")
+        header = eventually(lambda: self._peek(_FILE_HEADER_BYTES), "tcpdump's file")
+        self._file.seek(_FILE_HEADER_BYTES)
+        self._link_bytes = 14 if header[20:24] == _ETHERNET else 0
 
     def seen(self) -> list[Packet]:
         """All packets up to now, as IPv4 packets, without the marks."""
         size = next(_sizes)
-        mark = size + _HEADERS_BYTES
-        assert size in _MARK_BYTES
+        assert size in _MARK_BYTES, "too many marks for one run"
 
-        def complete() -> list[Packet]:
+        def complete() -> bool:
             self._site.pings("alice", SERVER, "-s", str(size))
-            packets = [packet[IP] for packet in rdpcap(str(self._path)) if IP in packet]
-            return packets if any(_is_mark(packet, mark) for packet in packets) else []
+            return size in self._read()
 
-        packets = eventually(complete, f"a ping seen on {self._end}")
-        return [packet for packet in packets if not (ICMP in packet and _may_be_mark(packet))]
+        eventually(complete, f"a ping seen on {self._end}")
+        return self._seen
+
+    def news(self) -> list[Packet]:
+        """The packets seen since this was last asked."""
+        told, self._told = self._told, len(self.seen())
+        return self._seen[told:]
 
     def end(self) -> None:
         self.process.terminate()
         self.process.wait()
+        self._file.close()
+
+    def _read(self) -> set[int]:
+        """Take what tcpdump has written since; return the sizes of the marks in it."""
+        marks = set()
+        while record := self._peek(_RECORD_HEADER_BYTES):
+            length = int.from_bytes(record[8:12], sys.byteorder)
+            record = self._peek(_RECORD_HEADER_BYTES + length)
+            if not record:
+                break
+            self._file.seek(len(record), os.SEEK_CUR)
+            packet = IP(record[_RECORD_HEADER_BYTES + self._link_bytes :])
+            data = packet.len - _HEADERS_BYTES
+            if ICMP in packet and packet[ICMP].type in (0, 8) and data in _MARK_BYTES:
+                marks.add(data)
+            else:
+                self._seen.append(packet)
+        return marks
+
+    def _peek(self, length: int) -> bytes:
+        """Return the next so many bytes of the file, or nothing while it has fewer."""
+        at = self._file.tell()
+        data = self._file.read(length)
+        self._file.seek(at)
+        return data if len(data) == length else b""
 
 
 @contextmanager
@@ -101,11 +138,3 @@ def _quoted(packet: bytes) -> Iterator[str]:
 
 def _is_private(text: str) -> bool:
     return any(ip_address(text) in network for network in PRIVATE)
-
-
-def _may_be_mark(packet: Packet) -> bool:
-    return packet[ICMP].type in (0, 8) and packet.len - _HEADERS_BYTES in _MARK_BYTES
-
-
-def _is_mark(packet: Packet, length: int) -> bool:
-    return ICMP in packet and packet[ICMP].type in (0, 8) and packet.len == length
