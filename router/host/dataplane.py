@@ -32,6 +32,7 @@ from router.host.traffic import ReasonCount, SideTraffic, Traffic
 
 __all__ = ["DataPlane", "Watcher"]
 
+LONGEST_WAIT_S = 3600.0  # seconds; epoll takes at most 2**31 ms, a configured timer may be longer
 TIMER_PAUSE_S = 1.0  # seconds without timers after an internal fault in one
 
 _T = TypeVar("_T")
@@ -129,9 +130,9 @@ class DataPlane:
 
     def _turn(self) -> None:
         """Wait for work and do it once round."""
-        timeout = -1.0
+        timeout = LONGEST_WAIT_S
         if self._deadline is not None:
-            timeout = max(0.0, self._deadline - self._clock())
+            timeout = min(timeout, max(0.0, self._deadline - self._clock()))
         for fd, _ in self._epoll.poll(timeout):
             self._pumps[fd](self._clock())
         self._handle_timers(self._clock())

@@ -122,7 +122,7 @@ class Mapping:
 
     def row(self, now: float) -> MappingRow:
         """Return the mapping as text at instant `now`."""
-        expiry = max(s.expires_at() for s in self.sessions.values())
+        expiry = max((s.expires_at() for s in self.sessions.values()), default=now)
         return MappingRow(
             protocol_name(self.protocol),
             str(self.internal),

@@ -128,6 +128,16 @@ def test_a_due_timer_runs_and_its_frames_are_sent(net: Plane) -> None:
     assert net.lan.got() == [frame(1, b"late")]
 
 
+def test_a_timer_beyond_what_epoll_takes_is_waited_for_in_steps(net: Plane) -> None:
+    net.forwarder.deadline = net.clock() + 2**31
+    net.lan.put(frame(TO_WAN))
+    net.turn()  # learns the deadline
+    net.lan.put(frame(TO_WAN))
+    net.turn()  # and does not ask the kernel to wait for 68 years
+    assert len(net.wan.got()) == 2
+    assert net.forwarder.timers == []
+
+
 def test_a_timer_that_raises_pauses_timers_and_nothing_else(
     net: Plane, caplog: pytest.LogCaptureFixture
 ) -> None:
