@@ -325,6 +325,19 @@ def test_held_syns_are_bounded(build: Build) -> None:
     assert len(router.wait(7)) == 10
 
 
+@pytest.mark.parametrize("address", [None, "203.0.113.77"])
+def test_a_syn_to_a_former_line_address_is_never_answered(
+    build: Build, address: str | None
+) -> None:
+    router = build(unsolicited_syn=UnsolicitedSyn.UNREACHABLE)
+    router.wan(f"tcp {W1}:80 > {N}:4000 S")
+    router.wait(3)
+    router.line_down()
+    if address:
+        router.line_up(address)
+    assert router.wait(60) == []
+
+
 @pytest.mark.parametrize("flags", ["SA", "A", "FA", "R", "PA", "."])
 def test_other_unsolicited_segments_are_never_answered(build: Build, flags: str) -> None:
     router = build(unsolicited_syn=UnsolicitedSyn.UNREACHABLE)

@@ -107,6 +107,13 @@ def test_a_reply_nobody_asked_for_is_dropped(router: Router) -> None:
     assert router.lan(f"pong {L1} > {W1} id 7") == []
 
 
+def test_a_default_host_gets_queries_but_no_stray_replies(build: Build) -> None:
+    router = build(forwards=f"default -> {L2}", answer_wan_ping=False)
+    assert router.wan(f"pong {W1} > {N} id 7") == []
+    assert router.wan(f"ping {W1} > {N} id 7") == [f"lan ping {W1} > {L2} id 7"]
+    assert router.lan(f"pong {L2} > {W1} id 7") == [f"wan pong {N} > {W1} id 7"]
+
+
 def test_a_query_lives_for_sixty_seconds(router: Router) -> None:
     router.lan(f"ping {L1} > {W1} id 7")
     router.wait(59)
@@ -225,6 +232,14 @@ def test_an_error_about_a_first_fragment(router: Router) -> None:
 @pytest.mark.parametrize("cut", [0, 4, 19, 20, 24, 27])
 def test_a_quote_too_short_to_tell_is_dropped(router: Router, cut: int) -> None:
     assert router.wan(error(HOP, sent(router, "udp").frame, "port-unreachable", quote=cut)) == []
+
+
+@pytest.mark.parametrize("number", [3, 11])
+def test_an_error_about_an_error_is_dropped(router: Router, number: int) -> None:
+    """The word where a query has its id may well be that of a live query."""
+    query = sent(router, "ping")
+    outer = edited(query.frame, 0, bytes([number]), heal=True)
+    assert router.wan(error(HOP, outer, "host-unreachable")) == []
 
 
 # REQ-5: errors from inside
