@@ -8,7 +8,7 @@ _STATISTICS = ("counters", "malformed")  # one number per reason, ever
 
 
 def footprint(thing: object) -> Counter[str]:
-    """Return how many elements the containers reachable from `thing` have, by path."""
+    """Return how many elements and bytes the containers reachable from `thing` have, by path."""
     found: Counter[str] = Counter()
     seen: set[int] = set()
     waiting = [("", thing)]
@@ -17,7 +17,7 @@ def footprint(thing: object) -> Counter[str]:
         if id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, _CONTAINERS):
+        if isinstance(current, (*_CONTAINERS, bytes, bytearray)):
             found[path] += len(current)
         waiting += _parts(path, current)
     return +found

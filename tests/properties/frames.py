@@ -35,7 +35,8 @@ def pseudo_header(source: int, destination: int, protocol: int, length: int) -> 
 class Recipe:
     """How to build a packet between two endpoints; the defaults make a plain, valid one.
 
-    `checksum` is the transport's: right, partial (for a device to complete), or a number.
+    `checksum` is the transport's: "right", "partial" (for a device to complete), a number, or,
+    in a walk, "zero behind" the router.
     `other_zero` writes a header checksum of 0x0000 as 0xFFFF, which sums up as well.
     `total_length` and `transport_length` are added to the true ones; `cut` takes bytes off the
     end, `flips` are bits of the finished packet to invert.

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import example, given, target
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 
 from router.devices import Side
 from router.nat.types import FilteringBehavior, MappingBehavior
+from tests.properties.frames import Recipe
 from tests.properties.profiles import budget
 from tests.properties.sites import MASQUERADE, ONE_TO_ONE, SITES, Site
 from tests.properties.walks import (
+    ODDITIES,
     Again,
     Driver,
     Line,
@@ -77,6 +80,7 @@ def compare(site: Site, walk: list[Step], tally: Counter[str]) -> None:
 _OPEN_FILTER = replace(
     MASQUERADE, nat=replace(MASQUERADE.nat, filtering=FilteringBehavior.ENDPOINT_INDEPENDENT)
 )
+_ZERO_BEHIND = Recipe(checksum="zero behind")
 _STRANGER = Again(Side.WAN, 0, stranger=(2, 53))
 
 
@@ -85,15 +89,28 @@ def test_cache_on_and_off_cannot_be_told_apart(scene: str) -> None:
     tally: Counter[str] = Counter()
     walks = steady_walks if scene == "steady" else changing_walks
 
-    @budget(150)
+    @budget(70)
     @given(sites(), walks)
     @example(_OPEN_FILTER, [Wait(20.0), Again(Side.LAN, 0), Wait(5.0), _STRANGER])
+    @example(MASQUERADE, [Again(side, 0, _ZERO_BEHIND) for side in Side])
     @example(ONE_TO_ONE, [Line(None), Again(Side.WAN, 0), Again(Side.LAN, 0)])
     def run(site: Site, walk: list[Step]) -> None:
         compare(site, walk, tally)
 
     run()
     assert tally["hits"] > _HITS_WANTED * tally["packets"], tally
+
+
+@pytest.mark.parametrize("field", ODDITIES)
+def test_each_oddity_alone_in_each_cached_session(field: str) -> None:
+    small = replace(MASQUERADE, line_mtu=1280)
+    for value in ODDITIES[field]:
+        for session, side in product(range(4), Side):
+            twins = Twins(small)
+            for step in opening():
+                twins.take(step)
+            twins.take(Again(side, session, Recipe(**{field: value})))
+            twins.take(Again(side, session))
 
 
 def test_what_the_opening_leaves_is_cached() -> None:

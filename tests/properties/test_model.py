@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -21,7 +22,6 @@ from tests.properties.profiles import budget
 from tests.properties.sites import LINE, MASQUERADE, PORTS, REMOTES, TIMEOUTS, forward_sets
 from tests.properties.walks import SLACK, Driver
 
-TALLY: Counter[str] = Counter()
 _numbers = st.integers(0, 30)
 _ports = st.sampled_from(PORTS)
 _protocols = st.sampled_from((UDP, TCP, ICMP))
@@ -35,15 +35,16 @@ def _remote(protocol: int, remote: Endpoint) -> Endpoint:
 class Nat(RuleBasedStateMachine):
     """Sends packets through a forwarder and asks the model what should have happened."""
 
-    @initialize(
-        mapping=st.sampled_from(MappingBehavior),
-        filtering=st.sampled_from(FilteringBehavior),
-        rules=st.integers(0, 2),
-    )
-    def start(self, mapping: MappingBehavior, filtering: FilteringBehavior, rules: int) -> None:
-        nat = replace(MASQUERADE.nat, mapping=mapping, filtering=filtering)
+    mapping: MappingBehavior
+    filtering: FilteringBehavior
+    tally: Counter[str]
+
+    @initialize(rules=st.integers(0, 2))
+    def start(self, rules: int) -> None:
+        nat = replace(MASQUERADE.nat, mapping=self.mapping, filtering=self.filtering)
         self.driver = Driver(replace(MASQUERADE, nat=nat), rules=rules)
-        self.model = Model(LINE, mapping, filtering, forward_sets(MASQUERADE)[rules], TIMEOUTS)
+        forwards = forward_sets(MASQUERADE)[rules]
+        self.model = Model(LINE, self.mapping, self.filtering, forwards, TIMEOUTS)
         self.externals: list[tuple[int, Endpoint]] = []
 
     # What happens
@@ -69,6 +70,14 @@ class Nat(RuleBasedStateMachine):
         if flows := self._flows():
             binding, remote = flows[number % len(flows)]
             self._in(binding.protocol, binding.external, remote)
+
+    @rule(number=_numbers, change=st.sampled_from(("port", "address")))
+    def almost_the_remote_sends(self, number: int, change: str) -> None:
+        if flows := self._flows():
+            binding, remote = flows[number % len(flows)]
+            address = REMOTES[-1] if change == "address" else remote.address
+            stranger = Endpoint(address, remote.port + (change == "port"))
+            self._in(binding.protocol, binding.external, _remote(binding.protocol, stranger))
 
     @rule(number=_numbers, remote=_remotes)
     def remote_sends_to_what_was_bound(self, number: int, remote: Endpoint) -> None:
@@ -108,12 +117,12 @@ class Nat(RuleBasedStateMachine):
         external = seen.source_endpoint
         assert seen.destination_endpoint.address == remote.address
         if binding is None:
-            TALLY["new"] += 1
+            self.tally["new"] += 1
             assert not list(model.wrong_with(protocol, internal, external, now))
             binding = Binding(protocol, internal, external, model.key(remote), now)
             model.bindings.append(binding)
             self.externals.append((protocol, external))
-        TALLY["kept"] += 1
+        self.tally["kept"] += 1
         assert external == binding.external
         model.send(binding, remote, now)
 
@@ -123,7 +132,7 @@ class Nat(RuleBasedStateMachine):
         opens = protocol != ICMP
         expected = self.model.inbound(protocol, external, remote, self.driver.now, opens=opens)
         seen = self._enter(Side.WAN, protocol, remote, external, flags)
-        TALLY["in" if expected else "kept out"] += 1
+        self.tally["in" if expected else "kept out"] += 1
         assert (seen is not None) == (expected is not None)
         if seen is None or expected is None:
             return
@@ -147,8 +156,9 @@ class Nat(RuleBasedStateMachine):
 
     def _flow_at(self, protocol: int, external: Endpoint, remote: Endpoint) -> Flow | None:
         for binding in self.model.bindings:
-            if (binding.protocol, binding.external) == (protocol, external):
-                return binding.flows.get(remote)
+            here = (binding.protocol, binding.external) == (protocol, external)
+            if here and remote in binding.flows:
+                return binding.flows[remote]
         return None
 
     def _enter(
@@ -176,7 +186,12 @@ def _flags(flow: Flow | None, *, outbound: bool) -> int:
     return ACK if flow.opened_outside else SYN | ACK
 
 
-def test_nat_does_what_the_model_says() -> None:
-    TALLY.clear()
-    run_state_machine_as_test(Nat, settings=budget(150, steps=40))
-    assert min(TALLY[what] for what in ("new", "kept", "in", "kept out")) > 100, TALLY
+@pytest.mark.parametrize("filtering", FilteringBehavior)
+@pytest.mark.parametrize("mapping", MappingBehavior)
+def test_nat_does_what_the_model_says(
+    mapping: MappingBehavior, filtering: FilteringBehavior
+) -> None:
+    tally: Counter[str] = Counter()
+    behaviour = {"mapping": mapping, "filtering": filtering, "tally": tally}
+    run_state_machine_as_test(type("Behaviour", (Nat,), behaviour), settings=budget(20, steps=40))
+    assert min(tally[what] for what in ("new", "kept", "in", "kept out")) > 20, tally
