@@ -65,6 +65,21 @@ box link add br0 type bridge
 box addr add 192.168.1.1/24 dev br0
 box link set br0 up
 """
+_WEB = """
+import http.server, socketserver, sys
+class Page(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.path != "/who":
+            return super().do_GET()
+        text = self.client_address[0].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+Server((sys.argv[1], 80), Page).serve_forever()
+"""
 _HOST = """
 {switch} link add {host} type veth peer name eth0 netns {namespace}
 {switch} link set {host} up master br0
@@ -189,9 +204,8 @@ class Site:
         for process in self._processes:
             process.kill()
             process.communicate()
-        for name in _checked("ip", "netns", "list").split():
-            if name.startswith(f"{self._prefix}-"):
-                _checked("ip", "netns", "del", name)
+        for name in _namespaces(self._prefix):
+            _checked("ip", "netns", "del", name)
 
     # The router
 
@@ -227,6 +241,21 @@ class Site:
         path = str(self.directory / "control.sock")
         url = "http://postroad/v1/status"
         return json.loads(_checked("curl", "-sSf", "-m", "10", "--unix-socket", path, url))
+
+    def state(self) -> dict[str, list[str]]:
+        """All that can be set about devices, addresses, routes and rules, of each namespace."""
+        state = {}
+        for name in sorted(_namespaces(self._prefix)):
+            ip = ("ip", "-n", name)
+            links = json.loads(_checked(*ip, "-j", "link"))
+            routes = _checked(*ip, "route", "show", "table", "all").replace(" linkdown", "")
+            state[name] = [
+                *(f"{link['ifname']} {link['mtu']} {'UP' in link['flags']}" for link in links),
+                *_checked(*ip, "-o", "addr").splitlines(),
+                *routes.splitlines(),
+                *_checked(*ip, "rule").splitlines(),
+            ]
+        return state
 
     # Programs in the namespaces
 
@@ -277,6 +306,11 @@ class Site:
         eventually(listens, f"{ready} of {command[0]}")
         return server
 
+    def serve_web(self, node: str, address: str) -> None:
+        """Serve the site's directory, and at /who the address of the one who asks."""
+        web = ("env", "-C", str(self.directory), sys.executable, "-c", _WEB, address)
+        self.serve(node, *web, ready=f"{address}:80")
+
     def background(self, node: str, *command: str) -> subprocess.Popen[str]:
         """Start a program whose standard error is to be read."""
         process = subprocess.Popen(
@@ -301,6 +335,10 @@ def a_site(directory: Path, **options: Any) -> Iterator[Site]:
         yield site
     finally:
         site.remove()
+
+
+def _namespaces(prefix: str) -> list[str]:
+    return [path.name for path in Path("/run/netns").glob(f"{prefix}-*")]
 
 
 def _checked(*command: str) -> str:

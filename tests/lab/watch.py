@@ -42,7 +42,7 @@ class Watch:
         path = site.directory / f"{node}-{device}-{next(_sizes)}.pcap"
         # The mark is an echo, of a size that only the mark has.
         marks = (bound + _HEADERS_BYTES for bound in (_MARK_BYTES.start, _MARK_BYTES.stop))
-        mark = "icmp and ip[2:2] >= {} and ip[2:2] < {}".format(*marks)
+        mark = "icmp and ip[6:2] & 0x3fff = 0 and ip[2:2] >= {} and ip[2:2] < {}".format(*marks)
         self.process = site.background(
             node, "tcpdump", "-i", device, "-Q", "in", "-n", "-U", "--immediate-mode", "-Z", "root",
             "-w", str(path), f"({what}) or ({mark})",
@@ -92,7 +92,7 @@ class Watch:
             self._file.seek(len(record), os.SEEK_CUR)
             packet = IP(record[_RECORD_HEADER_BYTES + self._link_bytes :])
             data = packet.len - _HEADERS_BYTES
-            if ICMP in packet and packet[ICMP].type in (0, 8) and data in _MARK_BYTES:
+            if data in _MARK_BYTES and _is_whole_echo(packet):
                 marks.add(data)
             else:
                 self._seen.append(packet)
@@ -138,3 +138,9 @@ def _quoted(packet: bytes) -> Iterator[str]:
 
 def _is_private(text: str) -> bool:
     return any(ip_address(text) in network for network in PRIVATE)
+
+
+def _is_whole_echo(packet: Packet) -> bool:
+    return (
+        ICMP in packet and packet[ICMP].type in (0, 8) and not packet.frag and not packet.flags.MF
+    )

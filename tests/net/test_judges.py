@@ -7,7 +7,6 @@ outside looks for private addresses from the first packet to the last.
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -21,19 +20,6 @@ pytestmark = [pytest.mark.net, pytest.mark.slow]
 
 BIG = hashlib.shake_256(b"big").digest(8 * 1024 * 1024)
 BIG_SHA256 = hashlib.sha256(BIG).hexdigest()
-WEB = """
-import http.server, socketserver, sys
-class Page(http.server.SimpleHTTPRequestHandler):
-    def do_GET(self):
-        if self.path != "/who":
-            return super().do_GET()
-        text = self.client_address[0].encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-socketserver.ThreadingTCPServer((sys.argv[1], 80), Page).serve_forever()
-"""
 NAMES = """\
 port=53
 listen-address=198.51.100.20
@@ -52,9 +38,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("judges")
     with a_site(directory, rules="tcp 80 -> 192.168.1.10\n") as site:
         (directory / "big").write_bytes(BIG)
-        for node, address in (("internet", SERVER), ("mail", ADDRESSES["mail"])):
-            web = ("env", "-C", str(directory), sys.executable, "-c", WEB, address)
-            site.serve(node, *web, ready=f"{address}:80")
+        site.serve_web("internet", SERVER)
+        site.serve_web("mail", ADDRESSES["mail"])
         texts = "".join(f"txt-record=long.example.test,{'x' * 250}\n" for _ in range(8))
         (directory / "names").write_text(f"{NAMES}host-record=www.example.test,{SERVER}\n{texts}")
         names = ("dnsmasq", "-k", "--pid-file=", "--log-facility=-", f"-C{directory}/names")
