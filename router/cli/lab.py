@@ -19,6 +19,7 @@ __all__ = ["lab"]
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_NAME = "default"
 _FAILED = 1
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # dnsmasq's home, which a root shell by su(1) lacks
 
 
 def _name_option(command: _F) -> _F:
@@ -31,6 +32,7 @@ def _name_option(command: _F) -> _F:
 @click.group()
 def lab() -> None:
     """Build a LAN, a router and an Internet out of network namespaces."""
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
 
 
 @lab.command()
@@ -53,14 +55,14 @@ def down(name: str) -> None:
     click.echo(f"The lab {name} is gone.")
 
 
-@lab.command("exec", context_settings={"ignore_unknown_options": True})
+@lab.command("exec", context_settings={"allow_interspersed_args": False})
 @_name_option
 @click.argument("node", metavar="HOST")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_inside(name: str, node: str, command: Sequence[str]) -> None:
     """Run a command on HOST: alice, bob, mail, router, wan, lan or internet.
 
-    The command has this terminal, and its exit code is passed on.
+    The command has this terminal, and its exit code is passed on. Options after HOST are its own.
     """
     line = labs.command_in(registry.find(name), node, command)
     try:

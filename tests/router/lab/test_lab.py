@@ -65,6 +65,10 @@ def test_exec_passes_output_input_and_options_on(lab: Lab) -> None:
     ]
 
 
+def test_exec_leaves_the_command_its_options(lab: Lab) -> None:
+    assert _exec(lab, "bob", "echo", "--name", "x", "--help", "-c").stdout == "--name x --help -c\n"
+
+
 def test_exec_has_the_terminal(lab: Lab) -> None:
     command = f"{POSTROAD} lab exec --name {lab.name} alice tty"
     said = subprocess.run(
@@ -77,6 +81,11 @@ def test_exec_somewhere_else_is_refused(lab: Lab) -> None:
     said = _exec(lab, "carol", "true")
     assert said.returncode == 1
     assert "there is no carol in a lab; there are alice, bob, mail" in said.stderr
+
+
+def test_programs_of_the_administrator_are_found(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert "/usr/sbin" in _exec(lab, "alice", "sh", "-c", "echo $PATH").stdout.strip().split(":")
 
 
 def test_names_are_asked_of_the_server_outside(lab: Lab) -> None:
