@@ -137,11 +137,12 @@ def _tables(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         raise ConfigError([f"{path}: is not a configuration: brackets nested too deeply"]) from None
-    except ValueError as error:  # TOMLDecodeError, or a number too long for Python
+    except tomllib.TOMLDecodeError as error:
         match = _TOML_PLACE.match(str(error))
-        if match:
-            raise ConfigError([f"{path}:{match[2]}: is not TOML: {match[1]}"]) from None
-        raise ConfigError([f"{path}:{text.count(chr(10)) + 1}: is not TOML: {error}"]) from None
+        line, trouble = (match[2], match[1]) if match else (text.count("\n") + 1, error)
+        raise ConfigError([f"{path}:{line}: is not TOML: {trouble}"]) from None
+    except ValueError:
+        raise ConfigError([f"{path}: is not a configuration: a number is too long"]) from None
 
 
 def _judge(raw: dict[str, Any], path: Path) -> tuple[RouterFile, list[str]]:

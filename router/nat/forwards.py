@@ -67,7 +67,7 @@ class Forwards:
             Endpoint(default.internal_address, port) if _admits(default.sources, remote) else None
         )
 
-    def leads_to(self, protocol: int, port: int, internal: Endpoint, remote: int) -> bool:
+    def leads_to(self, protocol: int, port: int, internal: Endpoint, remote: int | None) -> bool:
         """Whether these rules lead `remote` from the external `port` to `internal`."""
         host = internal.address
         target = self.target(protocol, port, remote, host)

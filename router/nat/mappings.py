@@ -78,37 +78,32 @@ class MappingMaker:
         if address is None:
             return Reason.NO_PORT
         static_port = self._forwards.external_port(protocol, internal)
-        pooled = protocol in WITH_PORTS and static_port is None and not self.addressing.exclusive
-        port = internal.port if static_port is None else static_port
-        if pooled:
-            allocated = self._pool(protocol, address).allocate(internal, now)
-            if allocated is None:
-                self.addressing.release(internal.address, now)
-                return Reason.NO_PORT
-            port = allocated
-        static = static_port is not None
-        return Mapping(
-            key,
-            Endpoint(address, port),
-            self._config.timeouts,
-            static=static,
-            pooled=pooled,
-            refreshed_at=now,
-        )
+        if static_port is not None:
+            return self._claim(key, Endpoint(address, static_port), now)
+        port: int | None = internal.port
+        if self._shares_ports(protocol):
+            port = self._pool(protocol, address).allocate(internal, now)
+        if port is None:
+            self.addressing.release(internal.address, now)
+            return Reason.NO_PORT
+        external = Endpoint(address, port)
+        return Mapping(key, external, self._config.timeouts, static=False, refreshed_at=now)
 
     def static(
         self, protocol: int, internal: Endpoint, external: Endpoint, remote: Endpoint, now: float
     ) -> Mapping:
         """Return a mapping that leads from `external` to `internal` because a rule says so."""
         self.addressing.acquire(internal.address, now)
-        by_rule = external.port in self._forwards.reserved(protocol)
-        pooled = protocol in WITH_PORTS and not by_rule and not self.addressing.exclusive
-        if pooled:
-            pooled = self._pool(protocol, external.address).claim(external.port)
-        key = self._key(protocol, internal, remote)
-        return Mapping(
-            key, external, self._config.timeouts, static=True, pooled=pooled, refreshed_at=now
-        )
+        return self._claim(self._key(protocol, internal, remote), external, now)
+
+    def _claim(self, key: MappingKey, external: Endpoint, now: float) -> Mapping:
+        if self._shares_ports(key[0]):
+            self._pool(key[0], external.address).claim(external.port)
+        return Mapping(key, external, self._config.timeouts, static=True, refreshed_at=now)
+
+    def _shares_ports(self, protocol: int) -> bool:
+        """Whether hosts must agree on who has which port."""
+        return protocol in WITH_PORTS and not self.addressing.exclusive
 
     def forget_unused(self, mapping: Mapping, now: float) -> None:
         """Give back what a mapping took that got no session."""
@@ -118,7 +113,7 @@ class MappingMaker:
     def release(self, mapping: Mapping, now: float) -> None:
         """Give back the address and port of a mapping that is gone."""
         self.addressing.release(mapping.internal.address, now)
-        if mapping.pooled:
+        if self._shares_ports(mapping.protocol):
             pool = self._pool(mapping.protocol, mapping.external.address)
             pool.release(mapping.external.port, mapping.internal, now)
 

@@ -338,11 +338,12 @@ class Nat:
 
     def _orphans(self) -> Iterator[Session]:
         for session in self.table.sessions():
-            mapping = session.mapping
-            if mapping.static and not self.forwards.leads_to(
-                mapping.protocol, mapping.external.port, mapping.internal, session.remote.address
-            ):
-                yield session
+            mapping, remote = session.mapping, session.remote.address
+            if mapping.static and not session.opened_outbound:
+                source = None if self.owns(remote) else remote  # none of ours is left out
+                port, internal = mapping.external.port, mapping.internal
+                if not self.forwards.leads_to(mapping.protocol, port, internal, source):
+                    yield session
 
 
 def _is_query(message: Icmp) -> bool:

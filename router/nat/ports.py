@@ -45,7 +45,7 @@ class PortPool:
     def __init__(self, rules: PortRules, reserved: Collection[int], rng: Rng) -> None:
         self._rules = rules
         self._rng = rng
-        self._used: set[int] = set()
+        self._used: dict[int, int] = {}  # port to mappings; more than one only by claims
         self._resting: OrderedDict[int, _Resting] = OrderedDict()
         self._full: set[range] = set()  # ranges a scan found full and nothing was released since
         self._reserved = reserved
@@ -68,23 +68,23 @@ class PortPool:
         self._full.add(ports)
         return None
 
-    def claim(self, port: int) -> bool:
-        """Take `port` itself, for a mapping that a forward or a fixed address asks for."""
-        if port in self._used:
-            return False
+    def claim(self, port: int) -> None:
+        """Take `port` itself for a mapping that a forward asks for, beside any that has it."""
         self._take(port)
-        return True
 
     def release(self, port: int, internal: Endpoint, now: float) -> None:
         """Give `port` back; it rests for its quarantine before a stranger gets it."""
-        self._used.discard(port)
+        self._used[port] -= 1
+        if self._used[port]:
+            return
+        del self._used[port]
         self._full.clear()
         if self._rules.quarantine_s > 0:
             self._resting[port] = _Resting(now + self._rules.quarantine_s, internal)
 
     def _take(self, port: int) -> int:
         self._resting.pop(port, None)
-        self._used.add(port)
+        self._used[port] = self._used.get(port, 0) + 1
         return port
 
     def _range(self, internal_port: int) -> range:

@@ -76,9 +76,8 @@ class Mapping:
     """An internal endpoint and the external one it has; `static` ones come from a forward.
 
     `refreshed_at` is when the slow path last passed outbound traffic in any of its sessions, or
-    the cache in one that has closed. `pooled` says that the external port goes back to its pool
-    with the mapping. `permitted` counts, per remote as far as filtering looks at it, the sessions
-    in which the internal host has spoken.
+    the cache in one that has closed. `permitted` counts, per remote as far as filtering looks at
+    it, the sessions in which the internal host has spoken.
     """
 
     __slots__ = (
@@ -86,7 +85,6 @@ class Mapping:
         "internal",
         "key",
         "permitted",
-        "pooled",
         "protocol",
         "refreshed_at",
         "sessions",
@@ -101,7 +99,6 @@ class Mapping:
         timeouts: Timeouts,
         *,
         static: bool,
-        pooled: bool,
         refreshed_at: float,
     ) -> None:
         self.key = key
@@ -110,7 +107,6 @@ class Mapping:
         self.external = external
         self.timeouts = timeouts
         self.static = static
-        self.pooled = pooled
         self.refreshed_at = refreshed_at
         self.sessions: dict[Endpoint, Session] = {}
         self.permitted: dict[Endpoint, int] = {}

@@ -311,8 +311,7 @@ def test_toml_errors_name_the_line(problems: Tell, text: str, problem: str) -> N
 
 
 def test_a_number_too_long_to_be_one(problems: Tell) -> None:
-    (problem,) = problems("a = " + "1" * 5000)
-    assert problem.startswith("1: is not TOML: ")
+    assert problems("a = " + "1" * 5000) == ["is not a configuration: a number is too long"]
 
 
 def test_a_socket_path_the_kernel_would_cut(problems: Tell) -> None:

@@ -117,18 +117,22 @@ def test_a_full_range_stays_full_until_something_is_released() -> None:
     assert ports.allocate(Endpoint(B, 5000), 1) == 5001
 
 
-def test_a_claim_takes_a_port_once() -> None:
-    ports = pool()
-    assert ports.claim(4000)
-    assert not ports.claim(4000)
+def test_a_claimed_port_is_free_when_the_last_claim_ends() -> None:
+    ports = pool(quarantine_s=0.0)
+    ports.claim(4000)
+    ports.claim(4000)
     assert ports.allocate(Endpoint(A, 4000), 0) != 4000
+    ports.release(4000, Endpoint(B, 25), 0)
+    assert ports.allocate(Endpoint(A, 4000), 0) != 4000
+    ports.release(4000, Endpoint(B, 25), 0)
+    assert ports.allocate(Endpoint(A, 4000), 0) == 4000
 
 
 def test_a_claim_ends_a_quarantine() -> None:
     ports = pool()
     ports.allocate(Endpoint(A, 4000), 0)
     ports.release(4000, Endpoint(A, 4000), 0)
-    assert ports.claim(4000)
+    ports.claim(4000)
     assert ports.allocate(Endpoint(A, 4000), 1) != 4000
 
 

@@ -18,7 +18,7 @@ def mapping(
     internal: Endpoint = L, external: Endpoint = N, protocol: int = PROTO_UDP, now: float = 100
 ) -> Mapping:
     key = (protocol, internal, 0, 0)
-    return Mapping(key, external, Timeouts(), static=False, pooled=True, refreshed_at=now)
+    return Mapping(key, external, Timeouts(), static=False, refreshed_at=now)
 
 
 def session(
