@@ -209,8 +209,8 @@ class Site:
 
     # The router
 
-    def start(self) -> int:
-        """Start the router and wait until it forwards; return its process number."""
+    def start(self) -> None:
+        """Start the router and wait until it forwards."""
         # Not by `ip netns exec`: names of namespaces made in its mount namespace end with it.
         inside = ("nsenter", f"--net=/run/netns/{self.namespace('box')}")
         command = (*inside, *POSTROAD, "run", "-c", str(self.directory / "router.toml"))
@@ -228,7 +228,12 @@ class Site:
             if kind == "bare":
                 self._lay(lines)
         eventually(lambda: self.pings("alice", SERVER), "a ping through the router")
-        return router.pid
+
+    @property
+    def pid(self) -> int:
+        """The router's process number."""
+        assert self._router is not None
+        return self._router.pid
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the router by a signal and return its exit code."""

@@ -116,11 +116,14 @@ def watching(site: Site, end: tuple[str, str], what: str) -> Iterator[Watch]:
 
 
 def leaks(packets: list[Packet]) -> list[str]:
-    """Those with a private source, or with a private address in what an ICMP error quotes."""
+    """Those with a private source, or with a private address in what an ICMP error quotes.
+
+    An address outside which is private, too, may be told about itself.
+    """
     return [
         packet.summary()
         for packet in packets
-        if _is_private(packet.src) or any(map(_is_private, _quoted(bytes(packet))))
+        if any(map(_is_private, {packet.src, *_quoted(bytes(packet))} - {packet.dst}))
     ]
 
 
