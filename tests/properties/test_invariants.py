@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from router.devices import Side, Verdict
@@ -91,8 +91,17 @@ def check_both_ways(driver: Driver, session: Session) -> None:
         assert mapping.protocol == GRE or seen.transport_right
 
 
+_RULE_TAKEN_BACK = [
+    Reload(1, reset=False),
+    New(Side.WAN, UDP, 0, 0, (4001, 9)),
+    Reload(0, reset=False),
+    New(Side.LAN, UDP, 2, 1, (4001, 9)),
+]
+
+
 @budget(50)
 @given(sites, changing_walks)
+@example(MASQUERADE, _RULE_TAKEN_BACK)
 def test_views_and_indexes_agree(site: Site, walk: list[Step]) -> None:
     driver = Driver(site)
     for step in (*opening(), *walk):

@@ -17,15 +17,16 @@ from router.nat.types import (
     UnsolicitedSyn,
 )
 from router.reasons import Reason
-from router.wire.address import Endpoint
+from router.wire.address import Endpoint, parse_address
 from tests.properties.footprint import footprint
 from tests.properties.frames import GRE, ICMP, MORE_FRAGMENTS, PLAIN, SYN, TCP, UDP, VNET, Seen
 from tests.properties.profiles import budget
-from tests.properties.sites import MASQUERADE, OTHER_LINE, SITES, Site
+from tests.properties.sites import LINE, MASQUERADE, OTHER_LINE, REMOTES, SITES, Site
 from tests.properties.walks import (
     Driver,
     Line,
     New,
+    Raw,
     Step,
     Wait,
     agains,
@@ -209,3 +210,22 @@ def test_floods_leave_little_behind(side: Side) -> None:
         watch.take(New(side, TCP, 0, 0, (2000 + number, 9), syn))
         watch.take(New(side, UDP, 0, 0, (2000 + number, 9)))
     assert side is Side.WAN or watch.tally["refused"]
+
+
+_NOWHERE = tuple(
+    map(parse_address, ("0.0.0.1", "127.0.0.1", "169.254.1.1", "224.0.0.1", "240.0.0.1"))
+)
+_INSIDE = (*MASQUERADE.hosts, MASQUERADE.lan[0].address + 1, MASQUERADE.lan[0].broadcast)
+
+
+@pytest.mark.parametrize(
+    ("side", "sources"),
+    [(Side.LAN, (*_NOWHERE, *REMOTES, LINE)), (Side.WAN, (*_NOWHERE, *_INSIDE, LINE))],
+)
+def test_sources_of_another_side_get_nowhere(side: Side, sources: tuple[int, ...]) -> None:
+    driver = Driver(MASQUERADE, rules=2)  # with a default host, who would get everything
+    target = Endpoint(LINE if side is Side.WAN else REMOTES[0], 777)
+    for source in sources:
+        packet = PLAIN.frame(UDP, Endpoint(source, 9), target)[VNET:]
+        assert driver.emitted(Raw(side, packet)) == []
+    assert driver.forwarder.session_count == 0
