@@ -59,6 +59,16 @@ def test_an_identification_used_again_starts_anew() -> None:
     assert known.way(key(1)) == "b"
 
 
+def test_a_datagram_decided_anew_is_the_youngest() -> None:
+    known = made()
+    known.decide(key(1), "a", 0)
+    known.decide(key(2), "b", 10)
+    known.decide(key(1), "c", 20)
+    assert known.next_deadline() == 10 + TIMEOUT_S
+    known.expire(10 + TIMEOUT_S)
+    assert (known.way(key(1)), known.way(key(2))) == ("c", None)
+
+
 def test_everything_is_forgotten_in_time() -> None:
     known = made()
     known.decide(key(1), "a", 0)
