@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from router.arrival import Arrival
-from router.devices import Rng, Side
+from router.devices import KernelHops, Rng, Side
 from router.reasons import Reason
 from router.wire.gso import segment_length, segments
 from router.wire.icmpv4 import Type, Unreachable
-from router.wire.ipv4 import IPv4, fragment
+from router.wire.ipv4 import fragment
 from router.wire.tcp import Flag, Tcp
 from router.wire.vnet import PLAIN
 
@@ -41,16 +41,16 @@ class Refusal(NamedTuple):
 class Departure:
     """Knows what each side's link carries; `mtu` is in bytes of IP packet, per side."""
 
-    def __init__(self, lan_mtu: int, ttl_adjustment: int, *, mss_clamp: bool, rng: Rng) -> None:
+    def __init__(self, lan_mtu: int, hops: KernelHops, *, mss_clamp: bool, rng: Rng) -> None:
         self.mtu = {Side.LAN: lan_mtu, Side.WAN: lan_mtu}
-        self._ttl_adjustment = ttl_adjustment
+        self._hops = hops
         self._mss_clamp = mss_clamp
         self._identification = rng.randrange(0, 65536)
 
     def refusal(self, arrival: Arrival, side: Side) -> Refusal | None:
         """Return why the packet cannot reach `side`, None when it can."""
         packet = arrival.packet
-        if packet.ttl + self._ttl_adjustment < 1:
+        if packet.ttl < self._hops.least_ttl(arrival.side):
             return Refusal(Reason.TTL_EXPIRED, Type.TIME_EXCEEDED, 0)
         mtu = self.mtu[side]
         if packet.dont_fragment and segment_length(packet, arrival.offload) > mtu:
@@ -63,9 +63,10 @@ class Departure:
         self._identification = (self._identification + 1) & 0xFFFF
         return self._identification
 
-    def take_hop(self, packet: IPv4) -> None:
-        """Let the box count as one hop; the kernel may have taken steps of its own."""
-        packet.set_ttl(min(packet.ttl + self._ttl_adjustment, _MAX_TTL))
+    def take_hop(self, arrival: Arrival, side: Side) -> None:
+        """Let the box count as one hop on the way to `side`."""
+        packet = arrival.packet
+        packet.set_ttl(min(packet.ttl + self._hops.adjustment(arrival.side, side), _MAX_TTL))
 
     def clamp_mss(self, arrival: Arrival) -> None:
         """Keep TCP segments within both links, whatever path MTU discovery meets on the way."""

@@ -5,9 +5,9 @@ Cores take these as arguments and never import what implements them. `random.Ran
 """
 
 from enum import IntEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["Clock", "Rng", "Side", "Tun", "Verdict"]
+__all__ = ["Clock", "KernelHops", "Rng", "Side", "Tun", "Verdict"]
 
 
 class Side(IntEnum):
@@ -15,6 +15,24 @@ class Side(IntEnum):
 
     LAN = 0
     WAN = 1
+
+
+class KernelHops(NamedTuple):
+    """Forwarding steps the kernel takes between each side's network and its TUN: 1 behind a NIC.
+
+    The kernel takes a hop from each packet at each step, and the box must count as one in all.
+    """
+
+    lan: int = 0
+    wan: int = 0
+
+    def adjustment(self, arrived: Side, leaves: Side) -> int:
+        """Return what to add to the time to live of a packet from one side to another."""
+        return self[arrived] + self[leaves] - 1
+
+    def least_ttl(self, arrived: Side) -> int:
+        """Return the least time to live, as read from the TUN, that leaves a hop to go on."""
+        return 2 - self[arrived]
 
 
 class Verdict(IntEnum):

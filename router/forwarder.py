@@ -23,7 +23,7 @@ from typing import NamedTuple
 from router.answers import Answers
 from router.arrival import Arrival, check
 from router.departure import Departure, Refusal, Transmit
-from router.devices import Rng, Side, Verdict
+from router.devices import KernelHops, Rng, Side, Verdict
 from router.fastpath import RewriteCache
 from router.nat.deadlines import earlier
 from router.nat.fragments import Fragments
@@ -46,16 +46,12 @@ _NO_RESOURCES = frozenset({Reason.LIMIT, Reason.NO_PORT, Reason.CONFLICT})
 
 @dataclass(frozen=True, slots=True)
 class ForwarderConfig:
-    """What the forwarder is told once.
-
-    `ttl_adjustment` is what to add to each packet's time to live so that the whole box counts as
-    one hop: the kernel's forwarding steps on the path, minus one.
-    """
+    """What the forwarder is told once."""
 
     routing: RoutingConfig
     nat: NatConfig = field(default_factory=NatConfig)
     lan_mtu: int = 1500
-    ttl_adjustment: int = -1
+    hops: KernelHops = field(default_factory=KernelHops)
     answer_wan_ping: bool = True
     mss_clamp: bool = True
     fastpath: bool = True
@@ -86,21 +82,21 @@ class Forwarder:
         self._config = config
         limits, timeouts = config.nat.limits, config.nat.timeouts
         self._routing = RoutingTable(config.routing)
-        self.cache = RewriteCache(config.ttl_adjustment)
+        self.cache = RewriteCache(config.hops)
         self._nat = Nat(
             config.nat,
             forwards,
             config.routing.lan_networks,
             rng=rng,
             cache=self.cache if config.fastpath else None,
-            ttl_adjustment=config.ttl_adjustment,
+            hops=config.hops,
         )
         self._fragments: Fragments[_Way] = Fragments(
             timeouts.fragment, limits.fragmented_datagrams, limits.fragment_bytes
         )
         self._answers = Answers(limits.icmp_errors_per_second)
         self._departure = Departure(
-            config.lan_mtu, config.ttl_adjustment, mss_clamp=config.mss_clamp, rng=rng
+            config.lan_mtu, config.hops, mss_clamp=config.mss_clamp, rng=rng
         )
         self._line_address: int | None = None
         self._effects: list[Transmit] = []
@@ -159,7 +155,7 @@ class Forwarder:
         refused = self._refuse(arrival, self._config.routing.lan_address, Side.LAN)
         if refused is not None:
             return refused
-        self._departure.take_hop(arrival.packet)
+        self._departure.take_hop(arrival, Side.LAN)
         return self._emit(arrival, Side.LAN, Reason.LAN_TO_LAN)
 
     def _to_line(self, arrival: Arrival) -> Verdict:
@@ -296,7 +292,7 @@ class Forwarder:
             self._nat.note(step.session, packet, transport, arrival.now, outbound=step.outbound)
         if way.identification is not None:
             packet.set_identification(way.identification)
-        self._departure.take_hop(packet)
+        self._departure.take_hop(arrival, side)
         self._departure.clamp_mss(arrival)
         if not packet.is_fragment or arrival.ports_elsewhere:
             return self._emit(arrival, side, reason)

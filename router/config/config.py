@@ -25,6 +25,7 @@ from router.config.schema import (
     StaticLink,
     WanSection,
 )
+from router.devices import KernelHops
 from router.errors import ConfigError
 from router.forwarder import ForwarderConfig
 from router.nat.types import DefaultHost, ForwardRule, Limits, NatConfig, OneToOne, Timeouts
@@ -54,13 +55,13 @@ class Config:
     warnings: tuple[str, ...]
 
     def forwarder_config(self) -> ForwarderConfig:
-        """Return what the forwarder is told; each network card is a forwarding step."""
-        cards = [device for device in (self.lan.device, self.links[0].device) if device]
+        """Return what the forwarder is told; behind each network card the kernel takes a hop."""
+        hops = KernelHops(bool(self.lan.device), bool(self.links[0].device))
         return ForwarderConfig(
             routing=routing_of(self.lan),
             nat=self.nat,
             lan_mtu=self.lan.mtu,
-            ttl_adjustment=len(cards) - 1,
+            hops=hops,
             answer_wan_ping=self.answer_wan_ping,
         )
 

@@ -12,7 +12,7 @@ would have. A property test holds the two against each other.
 
 import struct
 
-from router.devices import Side, Verdict
+from router.devices import KernelHops, Side, Verdict
 from router.fastpath.rewrite import Rewrite
 from router.wire.ipv4 import PROTO_TCP, PROTO_UDP
 from router.wire.vnet import VNET_HEADER_LENGTH
@@ -53,13 +53,13 @@ _MISS = Verdict.MISS
 class RewriteCache:
     """Rewrites of established sessions, found by the header they apply to.
 
-    `ttl_adjustment` is what the router adds to each packet's time to live. `max_packet` holds,
-    per verdict, the longest IP packet in bytes that the side it leads to carries whole.
+    `hops` are the kernel's, which the router makes up for. `max_packet` holds, per verdict, the
+    longest IP packet in bytes that the side it leads to carries whole. `hits` counts.
     """
 
-    def __init__(self, ttl_adjustment: int) -> None:
-        self._hops = ttl_adjustment * _HOP
-        self._least_ttl = _HOP * (2 if ttl_adjustment < 0 else 1)
+    def __init__(self, hops: KernelHops) -> None:
+        self._adjustment = hops.adjustment(Side.LAN, Side.WAN) * _HOP
+        self._least_ttl = tuple(hops.least_ttl(side) * _HOP for side in Side)
         self._tcp: tuple[dict[bytes, Rewrite], ...] = ({}, {})
         self._udp: tuple[dict[bytes, Rewrite], ...] = ({}, {})
         self.max_packet = [0] * len(Verdict)
@@ -99,7 +99,7 @@ class RewriteCache:
             version_tos >> 8 != _PLAIN_HEADER
             or total_length != length - _IP_AT
             or flags_offset & _ANY_FRAGMENT
-            or not self._least_ttl <= ttl_protocol < 0xFF00
+            or not self._least_ttl[side] <= ttl_protocol < 0xFF00
         ):
             return _MISS
         protocol = ttl_protocol & 0xFF
@@ -143,7 +143,7 @@ class RewriteCache:
         _write_ip(
             buffer,
             _TTL_AT,
-            ttl_protocol + self._hops,
+            ttl_protocol + self._adjustment,
             ((total & 0xFFFF) + (total >> 16)) ^ 0xFFFF,
             rewrite.replacement,
         )

@@ -16,7 +16,7 @@ external address of the client (RFC 4787 REQ-9a), and every rule above holds for
 
 from collections.abc import Iterator, Sequence
 
-from router.devices import Rng, Side, Verdict
+from router.devices import KernelHops, Rng, Side, Verdict
 from router.fastpath import Rewrite, RewriteCache
 from router.nat.deadlines import earlier
 from router.nat.forwards import Forwards
@@ -56,11 +56,11 @@ class Nat:
         *,
         rng: Rng,
         cache: RewriteCache | None,
-        ttl_adjustment: int,
+        hops: KernelHops,
     ) -> None:
         self._config = config
         self._cache = cache
-        self._ttl_adjustment = ttl_adjustment
+        self._hop = hops.adjustment(Side.LAN, Side.WAN)
         self.table = SessionTable()
         self._maker = MappingMaker(config, lan_networks, self.table, rng)
         self._addressing = self._maker.addressing
@@ -197,12 +197,12 @@ class Nat:
             self._maker.forget_unused(mapping, now)  # two forwards lead one remote to one endpoint
             return Reason.CONFLICT
         internal, external = mapping.internal, mapping.external
-        hops = self._ttl_adjustment
+        hop = self._hop
         session = Session(
             mapping,
             remote,
-            Rewrite(Verdict.TO_WAN, (internal, remote), (external, remote), hops),
-            Rewrite(Verdict.TO_LAN, (remote, external), (remote, internal), hops),
+            Rewrite(Verdict.TO_WAN, (internal, remote), (external, remote), hop),
+            Rewrite(Verdict.TO_LAN, (remote, external), (remote, internal), hop),
             opened_outbound=outbound,
             inbound_refreshes=self._config.inbound_refresh or mapping.protocol == PROTO_TCP,
             refreshed_at=refreshed_at,

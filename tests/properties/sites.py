@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from router.devices import KernelHops
 from router.forwarder import ForwarderConfig
 from router.nat.types import DefaultHost, ForwardRule, NatConfig, OneToOne, Routed, Timeouts
 from router.routing import LanRoute, RoutingConfig
@@ -30,7 +31,7 @@ class Site:
     nat: NatConfig = field(default_factory=NatConfig)
     lan_mtu: int = 1500
     line_mtu: int = 1500
-    ttl_adjustment: int = -1
+    hops: KernelHops = field(default_factory=KernelHops)
 
     def config(self, *, fastpath: bool = True) -> ForwarderConfig:
         first, *further = self.lan
@@ -40,7 +41,7 @@ class Site:
             routing=RoutingConfig(first.address + 1, first, routes),
             nat=self.nat,
             lan_mtu=self.lan_mtu,
-            ttl_adjustment=self.ttl_adjustment,
+            hops=self.hops,
             fastpath=fastpath,
         )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, target
 from hypothesis import strategies as st
 
-from router.devices import Side
+from router.devices import KernelHops, Side
 from router.nat.types import FilteringBehavior, MappingBehavior
 from tests.properties.frames import Recipe
 from tests.properties.profiles import budget
@@ -42,7 +42,7 @@ def sites(draw: st.DrawFn, of: tuple[Site, ...] = SITES) -> Site:
         nat=nat,
         lan_mtu=draw(st.sampled_from((1500, 576))),
         line_mtu=draw(st.sampled_from((1500, 1280, 576))),
-        ttl_adjustment=draw(st.sampled_from((-1, 0, 1))),
+        hops=KernelHops(draw(st.integers(0, 1)), draw(st.integers(0, 1))),
     )
 
 

@@ -8,10 +8,10 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.packet import Raw
 
-from router.devices import Side
+from router.devices import KernelHops, Side
 from router.nat.types import FilteringBehavior, Limits, OneToOne, Routed, UnsolicitedSyn
 from router.wire.address import Network
-from tests.lab.network import Router, Seen, whole
+from tests.lab.network import Router, Seen, joined, whole
 from tests.lab.packets import (
     VNET_LENGTH,
     error,
@@ -53,14 +53,32 @@ def test_the_time_to_live_goes_down_by_one(router: Router) -> None:
     assert [router.wan(BACK, ttl=44)[0].ip.ttl for _ in range(3)] == [43] * 3
 
 
-@pytest.mark.parametrize(("adjustment", "left"), [(-1, 32), (0, 33), (1, 34)])
-def test_the_kernels_steps_count_as_the_same_hop(build: Build, adjustment: int, left: int) -> None:
-    router = build(ttl_adjustment=adjustment)
-    assert [router.lan(OUT, ttl=33)[0].ip.ttl for _ in range(3)] == [left] * 3
+@pytest.mark.parametrize(
+    "hops", [KernelHops(0, 0), KernelHops(0, 1), KernelHops(1, 0), KernelHops(1, 1)]
+)
+def test_the_kernels_steps_count_as_the_same_hop(build: Build, hops: KernelHops) -> None:
+    router = build(hops=hops)
+    at_the_tun, at_the_tun_again = 33 - hops.lan, 32 + hops.wan
+    seen = [router.lan(OUT, ttl=at_the_tun)[0].ip.ttl for _ in range(3)]
+    assert seen == [at_the_tun_again] * 3
+
+
+@pytest.mark.parametrize("hops", [KernelHops(0, 1), KernelHops(1, 1)])
+def test_between_hosts_of_the_lan_only_its_own_card_counts(build: Build, hops: KernelHops) -> None:
+    router = build(hops=hops)
+    (seen,) = router.lan(f"udp {L1}:1 > {L2}:2", ttl=33 - hops.lan)
+    assert seen.ip.ttl == 32 + hops.lan
+
+
+def test_the_last_hop_is_told_before_the_kernel_takes_it(build: Build) -> None:
+    """Between a bare LAN TUN and a NIC on the line, the kernel would answer the wrong host."""
+    router = build(hops=KernelHops(0, 1))
+    assert router.lan(OUT, ttl=1) == [f"lan time-exceeded {ROUTER} > {L1} ({OUT})"]
+    assert router.lan(OUT, ttl=2)[0].ip.ttl == 2
 
 
 def test_the_time_to_live_never_wraps(build: Build) -> None:
-    router = build(ttl_adjustment=1)
+    router = build(hops=KernelHops(1, 1))
     assert [router.lan(OUT, ttl=255)[0].ip.ttl for _ in range(3)] == [255] * 3
 
 
@@ -327,6 +345,26 @@ def test_another_line_address_ends_the_sessions_of_the_former(router: Router) ->
     assert router.wan(BACK) == []
 
 
+@pytest.mark.parametrize("flow", [f"udp {L1}:4000 > {W1}:53", f"47 {L1} > {W1}"], ids=["udp", "47"])
+def test_no_fragment_leaves_with_a_former_address(router: Router, flow: str) -> None:
+    first, later = fragments(whole(flow, bytes(2000), flags=""), 1480)
+    assert len(router.lan(first)) == 1
+    router.line_up("203.0.113.77")
+    assert [seen.ip.src for seen in router.lan(later)] in ([], ["203.0.113.77"])
+    router.wait(1000)
+    assert router.sessions == []
+
+
+def test_while_the_line_is_down_nothing_comes_in_late(build: Build) -> None:
+    router = build(address=OneToOne((Network.parse("203.0.113.8/30"),)))
+    for _ in range(3):
+        router.lan(OUT)
+    router.line_down()
+    for _ in range(3):
+        assert router.wan(f"udp {W1}:53 > 203.0.113.8:4000") == []
+        assert router.lan(OUT) == [f"lan net-unreachable {ROUTER} > {L1} ({OUT})"]
+
+
 def test_another_line_mtu_holds_at_once(router: Router) -> None:
     for _ in range(3):
         router.lan(OUT, bytes(1400))
@@ -340,6 +378,15 @@ def test_lan_networks_reach_each_other_untranslated(build: Build) -> None:
         f"lan udp {L1}:4000 > 192.168.7.200:53"
     ]
     assert router.sessions == []
+
+
+def test_between_lan_networks_hops_and_sizes_count_too(build: Build) -> None:
+    router = build(lan_routes=["192.168.7.0/24"], lan_mtu=1000, line_mtu=1500)
+    text = f"udp {L1}:4000 > 192.168.7.5:53"
+    assert router.lan(text, ttl=9)[0].ip.ttl == 8
+    assert router.lan(text, ttl=1) == [f"lan time-exceeded {ROUTER} > {L1} ({text})"]
+    assert router.lan(text, bytes(1200)) == [f"lan fragmentation-needed {ROUTER} > {L1} ({text})"]
+    assert joined(router.lan(text, bytes(1200), flags="")) == f"lan {text}"
 
 
 def test_hosts_of_further_lan_networks_are_translated(build: Build) -> None:
@@ -669,6 +716,49 @@ def test_a_removed_forward_lets_nobody_new_in(build: Build) -> None:
     assert router.wan(f"udp {W2}:9 > {N}:82") == []
 
 
+def test_a_reload_with_the_same_rules_resets_nothing(build: Build) -> None:
+    rules = "udp 4000 -> 192.168.1.10:53 from 198.51.100.0/28\ndefault -> 192.168.1.30"
+    router = build(forwards=rules)
+    for opening in (f"udp {W1}:9 > {N}:4000", f"tcp {W1}:9 > {N}:443 S"):
+        assert len(router.wan(opening)) == 1
+    for opening in (f"udp {L1}:5000 > {N}:4000", f"udp 192.168.1.10:53 > {W2}:9", OUT):
+        assert len(router.lan(opening)) == 1
+    assert router.replace_forwards(rules, reset_affected=True) == 0
+
+
+@pytest.mark.parametrize("opened", ["from-outside", "from-inside"])
+def test_a_port_in_use_by_a_former_forward_is_not_handed_out(build: Build, opened: str) -> None:
+    router = build(forwards="udp 4000 -> 192.168.1.10:53")
+    if opened == "from-outside":
+        router.wan(f"udp {W1}:9 > {N}:4000")
+    else:
+        router.lan(f"udp 192.168.1.10:53 > {W1}:9")
+    router.replace_forwards("")
+    (seen,) = router.lan(f"udp {L1}:4000 > {W2}:53")
+    assert seen.port != 4000
+    assert router.wan(f"udp {W1}:9 > {N}:4000") == [f"lan udp {W1}:9 > 192.168.1.10:53"]
+
+
+def test_a_port_becomes_a_forward_while_a_host_has_it(build: Build) -> None:
+    router = build()
+    router.lan(OUT)
+    router.replace_forwards("udp 4000 -> 192.168.1.10:53")
+    assert router.wan(BACK) == [f"lan udp {W1}:53 > {L1}:4000"]
+    assert router.wan(f"udp {W2}:9 > {N}:4000") == [f"lan udp {W2}:9 > 192.168.1.10:53"]
+    assert router.lan(f"udp 192.168.1.10:53 > {W2}:9") == [f"wan udp {N}:4000 > {W2}:9"]
+    router.wait(301)
+    assert router.lan(f"udp {L1}:4000 > {W1}:53")[0].port != 4000
+
+
+def test_two_forwards_to_one_server_do_not_mix_two_clients(build: Build) -> None:
+    router = build(forwards="udp 81 -> 192.168.1.10:80\nudp 82 -> 192.168.1.10:80")
+    assert router.wan(f"udp {W1}:9 > {N}:81") == [f"lan udp {W1}:9 > 192.168.1.10:80"]
+    assert router.wan(f"udp {W1}:9 > {N}:82") == []
+    assert router.wan(f"udp {W2}:9 > {N}:82") == [f"lan udp {W2}:9 > 192.168.1.10:80"]
+    assert router.lan(f"udp 192.168.1.10:80 > {W1}:9") == [f"wan udp {N}:81 > {W1}:9"]
+    assert router.lan(f"udp 192.168.1.10:80 > {W2}:9") == [f"wan udp {N}:82 > {W2}:9"]
+
+
 # Ways of addressing
 
 
@@ -701,6 +791,29 @@ def test_one_to_one_hairpins_between_external_addresses(build: Build) -> None:
     router = build(address=OneToOne((Network.parse("203.0.113.8/30"),)), filtering=EIF)
     first = router.lan(f"udp {L1}:4000 > {W1}:53")[0].source
     assert router.lan(f"udp {L2}:5000 > {first}") == [f"lan udp 203.0.113.9:5000 > {L1}:4000"]
+
+
+def test_a_free_address_of_a_block_leads_nowhere(build: Build) -> None:
+    router = build(address=OneToOne((Network.parse("203.0.113.8/30"),)), filtering=EIF)
+    assert router.wan(f"udp {W1}:53 > 203.0.113.8:4000") == []
+    assert router.reason == "unsolicited"
+
+
+def test_the_line_address_beside_a_block_serves_the_router_alone(build: Build) -> None:
+    router = build(address=OneToOne((Network.parse("203.0.113.8/30"),)), forwards=FORWARD)
+    assert router.wan(f"tcp {W1}:9 > {N}:80 S") == []
+    assert router.wan(f"ping {W1} > {N} id 7") == [f"wan pong {N} > {W1} id 7"]
+    assert router.lan(f"tcp {L1}:9 > {N}:80 S") == [f"lan tcp {N}:80 > {L1}:9 RA"]
+
+
+def test_forwards_of_hosts_with_addresses_of_their_own(build: Build) -> None:
+    fixed = ((0xC0A8010A, 0xCB007108), (0xC0A80114, 0xCB007109))
+    router = build(
+        address=OneToOne((Network.parse("203.0.113.8/30"),), fixed),
+        forwards="tcp 80 -> 192.168.1.10",
+    )
+    assert router.wan(f"tcp {W1}:9 > 203.0.113.8:80 S") == [f"lan tcp {W1}:9 > 192.168.1.10:80 S"]
+    assert router.wan(f"tcp {W1}:9 > 203.0.113.9:80 S") == []
 
 
 # Load and limits

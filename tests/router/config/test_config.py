@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config import Config, load, parse
+from router.devices import KernelHops
 from router.errors import ConfigError
 from router.forwarder import ForwarderConfig
 from router.nat.types import (
@@ -144,18 +145,22 @@ def test_everything_a_file_can_say() -> None:
             limits=Limits(1, 2, 3, 4, 5120, 6),
         ),
         lan_mtu=1492,
-        ttl_adjustment=1,
+        hops=KernelHops(1, 1),
         answer_wan_ping=False,
     )
 
 
 @pytest.mark.parametrize(
-    ("lan", "link", "adjustment"),
-    [("", "", -1), ('device = "eth1"\n', "", 0), ("", 'device = "eth2"\n', 0)],
+    ("lan", "link", "hops"),
+    [
+        ("", "", KernelHops(0, 0)),
+        ('device = "eth1"\n', "", KernelHops(1, 0)),
+        ("", 'device = "eth2"\n', KernelHops(0, 1)),
+    ],
 )
-def test_each_card_is_a_forwarding_step(lan: str, link: str, adjustment: int) -> None:
+def test_behind_each_card_the_kernel_takes_a_hop(lan: str, link: str, hops: KernelHops) -> None:
     config = parse_text(LAN + lan + LINK + link)
-    assert config.forwarder_config().ttl_adjustment == adjustment
+    assert config.forwarder_config().hops == hops
 
 
 @pytest.mark.parametrize(("text", "mode"), [("masquerade", Masquerade()), ("routed", Routed())])
