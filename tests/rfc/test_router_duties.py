@@ -172,10 +172,11 @@ def test_ip_options_pass_unchanged(router: Router) -> None:
 
 @pytest.mark.parametrize("at", [0, 1, 3])
 @pytest.mark.parametrize(("announced", "clamped"), [(1460, 1360), (1360, 1360), (536, 536)])
-def test_the_mss_shrinks_to_what_the_line_carries(
-    build: Build, announced: int, clamped: int, at: int
+@pytest.mark.parametrize("narrow", ["line_mtu", "lan_mtu"])
+def test_the_mss_shrinks_to_what_both_links_carry(
+    build: Build, announced: int, clamped: int, at: int, narrow: str
 ) -> None:
-    router = build(line_mtu=1400)
+    router = build(**{narrow: 1400})
     options = [("NOP", None)] * at + [("MSS", announced)]
     (syn,) = router.lan(f"tcp {L1}:4000 > {W1}:80 S", tcp_options=options)
     (answer,) = router.wan(f"tcp {W1}:80 > {N}:4000 SA", tcp_options=options)
@@ -476,12 +477,15 @@ def test_the_wan_reaches_no_address_but_ours(build: Build, destination: str) -> 
 @pytest.mark.parametrize("address", ["192.168.1.255", "192.168.1.0", "255.255.255.255"])
 def test_directed_broadcasts_are_not_forwarded(router: Router, address: str) -> None:
     assert router.wan(f"udp {W1}:53 > {address}:4000") == []
-    assert router.lan(f"udp {L1}:4000 > {address}:4000") == []
+    assert router.reason == "broadcast"
+    assert router.lan(f"udp {L1}:4001 > {address}:4000") == []
+    assert router.reason == "broadcast"
 
 
 def test_a_directed_broadcast_to_a_routed_network_is_not_forwarded(build: Build) -> None:
     router = build(address=Routed(), lan="198.18.5.1/24", forwards="default -> 198.18.5.9")
     assert router.wan(f"udp {W1}:53 > 198.18.5.255:4000") == []
+    assert router.reason == "broadcast"
 
 
 @pytest.mark.parametrize("option", [131, 137], ids=["loose", "strict"])
