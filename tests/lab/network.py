@@ -201,8 +201,10 @@ class Router:
     def _judge(self, seen: Seen, *, damaged: bool = False) -> Seen:
         packet = seen.ip
         assert packet.ttl > 0, f"{seen}: no hops left"
-        offloaded = seen.frame[:VNET_LENGTH] != packets.PLAIN
-        if not offloaded:
+        if seen.frame[:VNET_LENGTH] != packets.PLAIN:
+            partial = packets.offloaded(frame(seen.raw))[VNET_LENGTH:]
+            assert seen.raw == partial, f"{seen}: checksum not that of the pseudo header"
+        else:
             assert len(seen.raw) <= self._mtu[seen.side], f"{seen}: longer than the link carries"
             wrong = set(wrong_checksums(seen.raw))
             assert not wrong or (damaged and "ip" not in wrong), f"{seen}: {wrong} checksum"

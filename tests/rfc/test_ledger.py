@@ -43,8 +43,8 @@ CLAUSES = {
         "SHOULD": "REQ-5 REQ-7 REQ-8 REQ-10 REQ-12 REQ-13 REQ-14 REQ-15",
     },
     "router.txt": {
-        "MUST": "hops hops-exceeded no-errors-about error-rate fields malformed mtu mtu-beyond"
-        " line lan-routes own-addresses own-reassembly martian-sources martian-destinations"
+        "MUST": "hops hops-exceeded no-errors-about error-rate fields offloads malformed mtu"
+        " mtu-beyond line lan-routes own-addresses own-reassembly martian-sources martian-destinations"
         " lan-from-wan broadcast no-private protocols udp-zero udp-ones checksum-wrong"
         " checksum-right sctp forward forward-hairpin forward-closed forward-others"
         " forward-reserved forward-reload routed one-to-one load",

@@ -18,6 +18,7 @@ from tests.lab.packets import (
     fragments,
     frame,
     heal_header,
+    offloaded,
     parsed,
     ping,
     tcp,
@@ -33,6 +34,7 @@ N, ROUTER = "203.0.113.2", "192.168.1.1"
 HOP = "192.0.2.1"
 EIF = FilteringBehavior.ENDPOINT_INDEPENDENT
 OUT, BACK = f"udp {L1}:4000 > {W1}:53", f"udp {W1}:53 > {N}:4000"
+TCP_PAIR = f"tcp {L1}:4000 > {W1}:80 A", f"tcp {W1}:80 > {N}:4000 A"
 FORWARD = "tcp 80 -> 192.168.1.10\nudp 81 -> 192.168.1.10"
 
 
@@ -188,6 +190,42 @@ def test_the_mss_is_left_alone_if_configured(build: Build) -> None:
     router = build(line_mtu=1400, mss_clamp=False)
     (syn,) = router.lan(f"tcp {L1}:4000 > {W1}:80 S", tcp_options=[("MSS", 1460)])
     assert dict(TCP(syn.body).options)["MSS"] == 1460
+
+
+# What a sender leaves to the device
+
+
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("way", ["out", "in"])
+@pytest.mark.parametrize("flow", ["udp", "tcp"])
+def test_super_packets_pass_whole(router: Router, flow: str, way: str, settled: bool) -> None:
+    pair = {"udp": (OUT, BACK), "tcp": TCP_PAIR}[flow]
+    for _ in range(1 + 3 * settled):
+        router.lan(pair[0])
+    data = random.Random(1).randbytes(20000)
+    packet = offloaded(whole(pair[way == "in"], data), 1400)
+    (seen,) = (router.lan if way == "out" else router.wan)(packet)
+    assert seen.frame[:VNET_LENGTH] == packet[:VNET_LENGTH]
+    assert seen.body.endswith(data)
+    assert seen.side.name == ("WAN" if way == "out" else "LAN")
+
+
+def test_super_packets_whose_segments_do_not_fit(build: Build) -> None:
+    router = build(line_mtu=1000)
+    packet = offloaded(whole(TCP_PAIR[0], bytes(5000)), 1400)
+    (seen,) = router.lan(packet)
+    assert seen == f"lan fragmentation-needed {ROUTER} > {L1} ({TCP_PAIR[0]})"
+    assert len(router.lan(offloaded(whole(TCP_PAIR[0], bytes(5000)), 900))) == 1
+
+
+def test_super_packets_are_cut_where_the_sender_allows_it(build: Build) -> None:
+    router = build(line_mtu=1000)
+    data = random.Random(1).randbytes(4000)
+    pieces = router.lan(offloaded(whole(OUT, data, flags=""), 1400))
+    datagrams: dict[int, list[Seen]] = {}
+    for piece in pieces:
+        datagrams.setdefault(piece.ip.id, []).append(piece)
+    assert b"".join(joined(group).body[8:] for group in datagrams.values()) == data
 
 
 # Malformed packets

@@ -1,5 +1,7 @@
 """Fragments of datagrams: what is remembered, what waits, and what a flood may push out."""
 
+from typing import Any
+
 from router.nat.fragments import DatagramKey, Fragments
 from router.wire.ipv4 import IPv4
 from tests.lab.packets import VNET_LENGTH, fragments, udp
@@ -16,7 +18,7 @@ def key(identification: int) -> DatagramKey:
 
 
 def test_a_key_is_the_same_for_all_pieces_and_no_other_datagram() -> None:
-    def keys(text: str, **fields: int) -> set[DatagramKey]:
+    def keys(text: str, **fields: Any) -> set[DatagramKey]:
         found = set()
         for piece in fragments(udp(text, bytes(100), flags="", **fields), 40):
             packet = IPv4.parse(bytearray(piece), VNET_LENGTH, len(piece))

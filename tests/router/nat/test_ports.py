@@ -1,6 +1,7 @@
 """Port pools: preservation, ranges, parity, quarantine, and what remains when all are gone."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ A, B = 0xC0A8010B, 0xC0A8010C
 RULES = PortRules(range(1, 1024), range(1024, 65536), True, True, 120.0)
 
 
-def pool(seed: int = 1, reserved: tuple[int, ...] = (), **changes: object) -> PortPool:
+def pool(seed: int = 1, reserved: tuple[int, ...] = (), **changes: Any) -> PortPool:
     return PortPool(RULES._replace(**changes), reserved, random.Random(seed))
 
 
@@ -107,8 +108,9 @@ def test_when_nothing_else_is_left_the_longest_rested_port_is_taken() -> None:
     assert [ports.allocate(Endpoint(B, 9001), 4) for _ in range(3)] == [5001, 5002, 5000]
 
 
-def test_a_full_range_stays_full_until_something_is_released() -> None:
-    ports = pool(high=range(5000, 5002))
+@pytest.mark.parametrize("quarantine_s", [0.0, 120.0])
+def test_a_full_range_stays_full_until_something_is_released(quarantine_s: float) -> None:
+    ports = pool(high=range(5000, 5002), quarantine_s=quarantine_s)
     ports.allocate(Endpoint(A, 5000), 0)
     ports.allocate(Endpoint(A, 5001), 0)
     assert ports.allocate(Endpoint(B, 5000), 0) is None
