@@ -45,9 +45,10 @@ CLAUSES = {
     "router.txt": {
         "MUST": "hops hops-exceeded no-errors-about error-rate fields offloads malformed mtu"
         " mtu-beyond line lan-routes own-addresses own-reassembly martian-sources"
-        " martian-destinations lan-from-wan broadcast no-private protocols udp-zero udp-ones checksum-wrong"
-        " checksum-right sctp forward forward-hairpin forward-closed forward-others"
-        " forward-reserved forward-reload routed one-to-one load",
+        " martian-destinations lan-from-wan broadcast no-private protocols udp-zero"
+        " udp-ones checksum-wrong checksum-right sctp forward forward-hairpin"
+        " forward-closed forward-others forward-reserved forward-reload routed one-to-one"
+        " load",
         "SHOULD": "no-route no-route-reserved no-host ingress source-routes quench-redirect",
     },
 }
