@@ -12,12 +12,13 @@ line are looked at from outside.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ class Site:
     # Building
 
     def build(self) -> None:
+        _sweep()
         for node in ("box", "internet", *self.hosts, *(["lan"] if self.lan == "nic" else [])):
             _checked("ip", "netns", "add", self.namespace(node))
             self.run(node, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1",
@@ -201,11 +203,13 @@ class Site:
 
     def remove(self) -> None:
         """Take everything away again, whatever state it is in."""
-        for process in self._processes:
-            process.kill()
-            process.communicate()
-        for name in _namespaces(self._prefix):
-            _checked("ip", "netns", "del", name)
+        try:
+            for process in self._processes:
+                process.kill()
+                process.communicate()
+        finally:
+            for name in _namespaces(self._prefix):
+                _checked("ip", "netns", "del", name)
 
     # The router
 
@@ -340,6 +344,18 @@ def a_site(directory: Path, **options: Any) -> Iterator[Site]:
         yield site
     finally:
         site.remove()
+
+
+def _sweep() -> None:
+    """Remove the sites of test runs that were killed, with all that still runs in them."""
+    for name in _namespaces("pn*"):
+        ours = re.fullmatch(r"pn([0-9a-f]+)-\d+-[a-z]+", name)
+        if not ours or Path(f"/proc/{int(ours[1], 16)}").exists():
+            continue
+        for process in _checked("ip", "netns", "pids", name).split():
+            with suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        _checked("ip", "netns", "del", name)
 
 
 def _namespaces(prefix: str) -> list[str]:
