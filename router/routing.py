@@ -44,11 +44,12 @@ class LanRoute:
 
 @dataclass(frozen=True, slots=True)
 class RoutingConfig:
-    """The router's LAN address and the networks on that side."""
+    """The router's LAN address, the networks on that side, and the one the line is in, if any."""
 
     lan_address: int
     lan_network: Network
     lan_routes: tuple[LanRoute, ...] = ()
+    line_network: Network | None = None
 
     @property
     def lan_networks(self) -> tuple[Network, ...]:
@@ -96,8 +97,9 @@ def _routes(config: RoutingConfig) -> Iterator[Route]:
     yield Route(Place.LAN, config.lan_network)
     for route in config.lan_routes:
         yield Route(Place.LAN, route.network, route.gateway)
-    for network in config.lan_networks:
-        if network.prefix < MAX_PREFIX - 1:  # RFC 3021: a /31 has no broadcast address
+    for network in (*config.lan_networks, config.line_network):
+        # RFC 3021: a /31 has no broadcast address. On the line, see RFC 2644.
+        if network is not None and network.prefix < MAX_PREFIX - 1:
             yield Route(Place.BROADCAST, Network(network.address, MAX_PREFIX))
             yield Route(Place.BROADCAST, Network(network.broadcast, MAX_PREFIX))
     yield Route(Place.LOCAL, Network(config.lan_address, MAX_PREFIX))

@@ -58,7 +58,7 @@ class Config:
         """Return what the forwarder is told; behind each network card the kernel takes a hop."""
         hops = KernelHops(bool(self.lan.device), bool(self.links[0].device))
         return ForwarderConfig(
-            routing=routing_of(self.lan),
+            routing=replace(routing_of(self.lan), line_network=self.links[0].address.network),
             nat=self.nat,
             lan_mtu=self.lan.mtu,
             hops=hops,

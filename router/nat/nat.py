@@ -11,7 +11,7 @@ find that the packet cannot go on (no hops left, too big) and answers with the p
 Inbound packets are matched in this order: their session; a port forward; the mapping with that
 external endpoint, if its filtering admits the remote; the default host. Hairpinning is `outbound`
 and `translate`, then `inbound` and `translate` on the same packet, so the internal server sees the
-external address of the client (RFC 4787 REQ-9a), and every rule above holds for it as well.
+external address of the client (RFC 4787 REQ-9a).
 """
 
 from collections.abc import Iterator, Sequence
@@ -98,8 +98,8 @@ class Nat:
     ) -> Session | Reason:
         """Return the session of a packet to an external address, opened if a rule says so.
 
-        A `hairpin` packet comes from one of our own hosts; source restrictions of forwards are
-        about strangers and do not apply to it.
+        A `hairpin` packet comes from one of our own hosts; filtering and the sources of forwards
+        are about strangers and do not apply to it.
         """
         if isinstance(transport, Icmp) and not _is_query(transport):
             return find_session(self.table, packet, transport, outbound=False)
@@ -115,7 +115,8 @@ class Nat:
                 self._hold_syn(packet, transport, external, remote, now)
             return found
         mapping, refreshed_at = found
-        if self._at_limit(mapping.internal.address):
+        host = mapping.internal.address
+        if self._at_limit(host) or self._at_inbound_limit(host):
             self._maker.forget_unused(mapping, now)
             return Reason.LIMIT
         return self._open(
@@ -137,7 +138,7 @@ class Nat:
             return target
         mapping = self.table.mapping_at(protocol, external)
         if target is None:
-            if mapping is not None and self._permits(mapping, remote):
+            if mapping is not None and (hairpin or self._permits(mapping, remote)):
                 inbound_counts = self._config.inbound_refresh or protocol == PROTO_TCP
                 return mapping, now if inbound_counts else mapping.active_at()
             target = self.forwards.default_target(external.port, source, host)
@@ -175,11 +176,15 @@ class Nat:
             self.unsolicited.hold(external, remote, held, now)
 
     def _at_limit(self, internal: int) -> bool:
-        limits = self._config.limits
-        return (
-            len(self.table) >= limits.sessions
-            or self.table.count_of(internal) >= limits.sessions_per_host
-        )
+        limits, table = self._config.limits, self.table
+        full = len(table) >= limits.sessions
+        return full or table.count_of(internal) >= limits.sessions_per_host
+
+    def _at_inbound_limit(self, internal: int) -> bool:
+        """Whether strangers have used up their half, which is never the half the LAN needs."""
+        limits, table = self._config.limits, self.table
+        full = table.inbound_count >= limits.sessions / 2
+        return full or table.inbound_count_of(internal) >= limits.sessions_per_host / 2
 
     # Sessions
 

@@ -231,6 +231,8 @@ class SessionTable:
         self._mappings: dict[MappingKey, Mapping] = {}
         self._external: dict[tuple[int, Endpoint], Mapping] = {}
         self._per_host: dict[int, int] = {}
+        self._inbound_per_host: dict[int, int] = {}
+        self.inbound_count = 0
         self.mapping_count = 0
         self._deadlines: list[tuple[float, int, Session]] = []
         self._serial = 0
@@ -249,6 +251,10 @@ class SessionTable:
     def count_of(self, internal: int) -> int:
         """Return how many sessions the internal host has."""
         return self._per_host.get(internal, 0)
+
+    def inbound_count_of(self, internal: int) -> int:
+        """Return how many of them were opened from outside."""
+        return self._inbound_per_host.get(internal, 0)
 
     def by_internal(self, protocol: int, internal: Endpoint, remote: Endpoint) -> Session | None:
         """Return the session an outbound packet belongs to."""
@@ -284,6 +290,9 @@ class SessionTable:
         self._inbound[protocol, mapping.external, session.remote] = session
         host = mapping.internal.address
         self._per_host[host] = self._per_host.get(host, 0) + 1
+        if not session.opened_outbound:
+            self.inbound_count += 1
+            self._inbound_per_host[host] = self._inbound_per_host.get(host, 0) + 1
         self.schedule(session)
 
     def close(self, session: Session) -> bool:
@@ -298,6 +307,9 @@ class SessionTable:
         if session.permits:
             _decrement(mapping.permitted, session.permit)
         _decrement(self._per_host, mapping.internal.address)
+        if not session.opened_outbound:
+            self.inbound_count -= 1
+            _decrement(self._inbound_per_host, mapping.internal.address)
         if mapping.sessions:
             return False
         self.mapping_count -= 1

@@ -71,7 +71,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     # state        O_SYN    I_SYN    O_FIN   I_FIN   O_RST    I_RST    O_DATA    I_DATA
     _O_INIT: _row(_O_INIT, _EST, _O_INIT, _O_INIT, _TRANS, _TRANS, _O_INIT, _O_INIT),
     _I_INIT: _row(_EST, _I_INIT, _I_INIT, _I_INIT, _TRANS, _TRANS, _I_INIT, _I_INIT),
-    _PICKED: _row(_O_INIT, _PICKED, _PICKED, _TRANS, _TRANS, _TRANS, _PICKED, _EST),
+    _PICKED: _row(_O_INIT, _PICKED, _O_FIN, _I_FIN, _TRANS, _TRANS, _PICKED, _EST),
     _EST: _row(_EST, _EST, _O_FIN, _I_FIN, _TRANS, _TRANS, _EST, _EST),
     _O_FIN: _row(_O_FIN, _O_FIN, _O_FIN, _BOTH, _TRANS, _TRANS, _O_FIN, _O_FIN),
     _I_FIN: _row(_I_FIN, _I_FIN, _BOTH, _I_FIN, _TRANS, _TRANS, _I_FIN, _I_FIN),

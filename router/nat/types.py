@@ -63,7 +63,11 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on state, so that memory is bounded (RFC 6888 REQ-4, REQ-5; RFC 4787 REQ-14a)."""
+    """Bounds on state, so that memory is bounded (RFC 6888 REQ-4, REQ-5; RFC 4787 REQ-14a).
+
+    At most half of either number of sessions may be opened from outside, so that strangers at a
+    forwarded port cannot use up what the LAN needs.
+    """
 
     sessions: int = 131072  # about 100 MB in Python objects
     sessions_per_host: int = 32768  # one host cannot take every port of the address

@@ -302,12 +302,13 @@ def test_a_hairpin_to_oneself(build: Build) -> None:
     assert router.lan(f"udp {L1}:4000 > {own}") == [f"lan udp {own} > {L1}:4000"]
 
 
-def test_a_hairpin_obeys_the_filter(router: Router) -> None:
+@pytest.mark.parametrize("filtering", list(FilteringBehavior))
+def test_a_hairpin_is_no_stranger_to_the_filter(build: Build, filtering: FilteringBehavior) -> None:
+    router = build(filtering=filtering)
     first = out(router, f"{L1}:4000", f"{W1}:53").source
     second = out(router, f"{L2}:5000", f"{W1}:53").source
-    assert router.lan(f"udp {L2}:5000 > {first}") == []
-    router.lan(f"udp {L1}:4000 > {second}")
     assert router.lan(f"udp {L2}:5000 > {first}") == [f"lan udp {second} > {L1}:4000"]
+    assert router.lan(f"udp {L1}:4000 > {second}") == [f"lan udp {first} > {L2}:5000"]
 
 
 def test_hairpinning_can_be_turned_off(build: Build) -> None:

@@ -10,7 +10,7 @@ from tests.lab.network import Router
 
 Build = Callable[..., Router]
 
-W1 = "198.51.100.10"
+W1, W2 = "198.51.100.10", "198.51.100.20"
 L1, L2 = "192.168.1.11", "192.168.1.12"
 N = "203.0.113.2"
 
@@ -46,9 +46,11 @@ def test_one_host_cannot_take_everything(build: Build, flow: str) -> None:
 
 
 def test_a_limit_counts_inbound_sessions_too(build: Build) -> None:
-    router = build(forwards=f"udp 81 -> {L1}", limits=Limits(sessions_per_host=5))
-    passed = [len(router.wan(f"udp {W1}:{port} > {N}:81")) for port in range(1, 11)]
-    assert passed == [1] * 5 + [0] * 5
+    router = build(forwards=f"udp 81 -> {L1}", limits=Limits(sessions_per_host=6))
+    passed = [len(router.wan(f"udp {W1}:{port} > {N}:81")) for port in range(1, 6)]
+    assert passed == [1] * 3 + [0] * 2, "half may come from outside"
+    passed = [len(router.lan(f"udp {L1}:{port} > {W2}:53")) for port in range(2000, 2003)]
+    assert router.lan(f"udp {L1}:2003 > {W2}:53")[0].startswith("lan prohibited")
 
 
 def test_nothing_old_is_evicted_for_something_new(build: Build) -> None:
@@ -108,3 +110,21 @@ def test_a_freed_address_rests_before_a_stranger_gets_it(build: Build) -> None:
     router.wait(120)
     assert external(router, f"udp {L2}:1 > {W1}:53") == "203.0.113.8:1"
     assert router.wan(f"udp {W1}:53 > 203.0.113.8:1") == [f"lan udp {W1}:53 > {L2}:1"]
+
+
+def test_a_flood_from_outside_leaves_the_server_its_own_way_out(build: Build) -> None:
+    router = build(forwards=f"tcp 80 -> {L1}", limits=Limits(sessions=400, sessions_per_host=200))
+    passed = [router.wan(f"tcp {W1}:{port} > {N}:80 S") for port in range(1000, 1200)]
+    assert [bool(seen) for seen in passed] == [True] * 100 + [False] * 100
+    assert router.lan(f"tcp {L1}:5000 > {W2}:25 S") == [f"wan tcp {N}:5000 > {W2}:25 S"]
+    assert router.lan(f"tcp {L2}:5000 > {W2}:25 S") != []
+
+
+def test_a_flood_from_outside_leaves_the_lan_half_the_table(build: Build) -> None:
+    forwards = f"tcp 80 -> {L1}\ntcp 81 -> {L2}"
+    router = build(forwards=forwards, limits=Limits(sessions=100, sessions_per_host=100))
+    for port in range(1000, 1100):
+        router.wan(f"tcp {W1}:{port} > {N}:80 S")
+        router.wan(f"tcp {W1}:{port} > {N}:81 S")
+    assert len(router.sessions) == 50
+    assert router.lan(f"udp {L1}:5000 > {W2}:53") == [f"wan udp {N}:5000 > {W2}:53"]

@@ -15,6 +15,7 @@ CONFIG = RoutingConfig(
         LanRoute(Network.parse("10.9.8.7/32"), GATEWAY),
         LanRoute(Network.parse("10.9.8.2/31"), GATEWAY),
     ),
+    Network.parse("203.0.113.0/24"),
 )
 TABLE = RoutingTable(CONFIG)
 
@@ -38,6 +39,9 @@ TABLE = RoutingTable(CONFIG)
         ("10.9.8.2", Place.LAN),
         ("10.9.8.3", Place.LAN),
         ("198.51.100.10", Place.LINE),
+        ("203.0.113.0", Place.BROADCAST),
+        ("203.0.113.1", Place.LINE),
+        ("203.0.113.255", Place.BROADCAST),
         ("1.0.0.0", Place.LINE),
         ("223.255.255.255", Place.LINE),
         ("0.0.0.0", Place.MARTIAN),  # noqa: S104

@@ -29,6 +29,7 @@ from router.wire.address import Network, parse_address
 LAN = '[lan]\naddress = "192.168.1.1/24"\n'
 LINK = '[[link]]\nname = "isp"\nbackend = "static"\naddress = "203.0.113.2/24"\n'
 LAN_NETWORK = Network.parse("192.168.1.0/24")
+LINE_NETWORK = Network.parse("203.0.113.0/24")
 PATH = Path("etc/router.toml")
 
 Tell = Callable[[str], list[str]]
@@ -42,7 +43,7 @@ def test_the_least_a_file_can_say() -> None:
     config = parse_text(LAN + LINK)
     assert config.nat == NatConfig()
     assert config.forwarder_config() == ForwarderConfig(
-        RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK)
+        RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK, line_network=LINE_NETWORK)
     )
     assert config.load_forwards() == ()
     assert config.warnings == ()
@@ -127,7 +128,7 @@ def test_everything_a_file_can_say() -> None:
         LanRoute(Network.parse("192.168.8.0/24")),
     )
     assert config.forwarder_config() == ForwarderConfig(
-        routing=RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK, routes),
+        routing=RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK, routes, LINE_NETWORK),
         nat=NatConfig(
             mapping=MappingBehavior.ADDRESS_DEPENDENT,
             filtering=FilteringBehavior.ADDRESS_AND_PORT_DEPENDENT,

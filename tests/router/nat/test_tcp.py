@@ -15,7 +15,7 @@ TRANSCRIPTION = """
                 O_SYN    I_SYN    O_FIN    I_FIN    O_RST    I_RST    O_DATA   I_DATA
 outbound-init   -        est      -        -        trans    trans    -        -
 inbound-init    est      -        -        -        trans    trans    -        -
-picked-up       o-init   -        -        trans    trans    trans    -        est
+picked-up       o-init   -        o-fin    i-fin    trans    trans    -        est
 established     -        -        o-fin    i-fin    trans    trans    -        -
 outbound-fin    -        -        -        both     trans    trans    -        -
 inbound-fin     -        -        both     -        trans    trans    -        -
