@@ -75,7 +75,6 @@ def wan(wan_watch: Seen) -> Iterator[Seen]:
 def serves_afterwards(site: Site) -> Iterator[None]:
     yield
     assert site.status()["traffic"]["faults"] == 0
-    assert "HTTP" not in site.ask("alice", "curl", "-sS", "-m", "3", f"http://{SERVER}:81/")
     assert site.pings("alice", SERVER)
 
 
@@ -232,14 +231,12 @@ def test_a_destination_that_cannot_be_is_not_looked_for(
     ):
         assert outside.send(bytes(IP(src=SERVER, dst=to) / spoof))
         assert in_.send(bytes(IP(src=ALICE, dst=to) / spoof))
-    allowed = "203.0.113.255"  # of the line's network, which the router cannot know about others
-    gone = [packet.dst for packet in wan() if _has(packet, b"astray") and packet.dst != allowed]
-    assert gone == []
+    assert [packet.summary() for packet in wan() if _has(packet, b"astray")] == []
     assert [packet.summary() for packet in lan() if _has(packet, b"astray")] == []
 
 
 def _has(packet: Packet, data: bytes) -> bool:
-    return Raw in packet and data in packet[Raw].load and packet[1].name != "ICMPerror"
+    return Raw in packet and data in packet[Raw].load
 
 
 # Protocols without ports

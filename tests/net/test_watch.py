@@ -59,7 +59,18 @@ def test_the_line_hears_one_address_from_start_to_end(tmp_path: Path) -> None:
         site.run("internet", "nft", "-f", str(tmp_path / "judge.nft"))
         for end in (signal.SIGKILL, signal.SIGTERM):
             site.start()
-            site.ask("internet", "nmap", "-n", "-Pn", "-sS", "-T4", "-p", "79-81", EXTERNAL)
+            site.run(
+                "internet",
+                "nmap",
+                "-n",
+                "-Pn",
+                "-sS",
+                "--max-retries",
+                "0",
+                "-p",
+                "79-81",
+                EXTERNAL,
+            )
             site.end(end)
             assert not site.pings("alice", SERVER)
         counted = heard(site)
