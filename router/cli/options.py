@@ -1,19 +1,20 @@
 """Options that several commands share."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from router.config import load
-from router.host.client import ControlClient
+from router.config import RouterSection, load
+from router.host.control.client import ControlClient
 
 __all__ = ["as_json", "config_option", "control_client", "control_options", "print_json"]
 
 DEFAULT_CONFIG = Path("/etc/postroad/router.toml")
-DEFAULT_CONTROL = Path("/run/postroad/control.sock")
+_DEFAULT_CONTROL = RouterSection().control
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path)
@@ -39,7 +40,7 @@ def control_options(command: _F) -> _F:
             "--control",
             type=_FILE,
             metavar="PATH",
-            help=f"The router's control socket.  [default: {DEFAULT_CONTROL}]",
+            help="The router's control socket.  [default: the configuration's]",
         ),
         click.option(
             "-c",
@@ -47,7 +48,8 @@ def control_options(command: _F) -> _F:
             "config_path",
             type=_FILE,
             metavar="FILE",
-            help="The router's configuration, which names the control socket.",
+            help="The router's configuration, which names the control socket."
+            f"  [default: {DEFAULT_CONFIG}, or else the socket {_DEFAULT_CONTROL}]",
         ),
     ):
         command = option(command)
@@ -55,9 +57,14 @@ def control_options(command: _F) -> _F:
 
 
 def control_client(config_path: Path | None, control: Path | None) -> ControlClient:
-    """Return the client for what `control_options` were given; raises ConfigError."""
+    """Return the client for what `control_options` were given; raises ConfigError.
+
+    Without any it is for the router that `postroad run` starts without any.
+    """
     if control is None:
-        control = DEFAULT_CONTROL if config_path is None else load(config_path).router.control
+        if config_path is None and os.access(DEFAULT_CONFIG, os.R_OK):
+            config_path = DEFAULT_CONFIG
+        control = _DEFAULT_CONTROL if config_path is None else load(config_path).router.control
     return ControlClient(control)
 
 

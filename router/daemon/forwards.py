@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from router.config import Config
 from router.errors import ConfigError, ControlError
-from router.host.dataplane import DataPlane
-from router.host.forwarding import Forwarder
+from router.host.dataplane.loop import DataPlane
+from router.host.dataplane.protocols import Forwarder
 from router.nat.types import DefaultHost, ForwardRule
 from router.rules import conflicts, render
 
@@ -24,7 +24,7 @@ _Rule = ForwardRule | DefaultHost
 
 
 class RunningForwards:
-    """Implements `router.host.control.Forwards`."""
+    """Implements `router.host.control.server.Forwards`."""
 
     def __init__(self, dataplane: DataPlane, config: Config) -> None:
         self._dataplane = dataplane

@@ -1,7 +1,7 @@
 """What the configuration says about the machine's two sides, in the words of the plumbing."""
 
 from router.config import Config
-from router.host.plumbing import LanNic, LanSide, WanNic, WanSide
+from router.host.machine.plumbing import LanNic, LanSide, WanNic, WanSide
 from router.nat.types import Masquerade, OneToOne
 from router.wire.address import Network
 

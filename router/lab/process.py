@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.errors import DeviceError
-from router.host import netns
+from router.host.machine import netns
 
 __all__ = ["Process", "in_namespace", "is_alive", "start", "stop", "wait_until_listening"]
 

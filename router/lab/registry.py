@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from router.errors import RouterError
-from router.host import netns
+from router.host.machine import netns
 from router.lab import process, topology
 from router.lab.process import Process
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from router.host import netns
+from router.host.machine import netns
 
 __all__ = [
     "CLIENT",

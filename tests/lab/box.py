@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from router.host import netns
+from router.host.machine import netns
 
 State = dict[str, list[str]]
 

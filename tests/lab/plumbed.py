@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from router.host import netns
-from router.host.journal import Journal
-from router.host.plumbing import LanNic, LanSide, Plumbing, WanNic, WanSide
-from router.host.tun import TunDevice
+from router.host.machine import netns
+from router.host.machine.journal import Journal
+from router.host.machine.plumbing import LanNic, LanSide, Plumbing, WanNic, WanSide
+from router.host.machine.tun import TunDevice
 from router.routing import LanRoute
 from router.wire.address import Network, parse_address
 from router.wire.vnet import VNET_HEADER_LENGTH

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from router.host.listener import listening
+from router.host.control.listener import listening
 
 
 @contextmanager

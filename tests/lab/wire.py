@@ -1,8 +1,8 @@
 """A TUN in memory: one end for the router, the other for the test.
 
-It passes the conformance suite of `tests/router/host/test_tun.py`, as the real device does. The
-descriptor is real, so what waits on descriptors works. SOCK_SEQPACKET keeps frames apart and is
-full sooner or later.
+It passes the conformance suite of `tests/router/host/machine/test_tun.py`, as the real device
+does. The descriptor is real, so what waits on descriptors works. SOCK_SEQPACKET keeps frames apart
+and is full sooner or later.
 """
 
 import errno

@@ -12,8 +12,8 @@ from router.cli.packets import parse_packet
 from router.config import load
 from router.daemon.forwards import RunningForwards
 from router.forwarder import Forwarder
-from router.host.control import ControlApi
-from router.host.dataplane import DataPlane
+from router.host.control.server import ControlApi
+from router.host.dataplane.loop import DataPlane
 from tests.lab.scripted import FrameSocket, ManualClock
 from tests.lab.serving import serving
 

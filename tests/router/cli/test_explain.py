@@ -9,7 +9,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.utils import wrpcap
 
 from router.cli.packets import parse_packet
-from router.host.pcapng import packet_block, preamble
+from router.host.control.pcapng import packet_block, preamble
 from tests.router.cli.conftest import command
 
 OUT = "tcp 192.168.1.10:4000 -> 93.184.216.34:80"

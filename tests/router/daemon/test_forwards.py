@@ -11,7 +11,7 @@ from router.config import load
 from router.daemon.forwards import RunningForwards
 from router.errors import ConfigError, ControlError
 from router.forwarder import Forwarder
-from router.host.dataplane import DataPlane
+from router.host.dataplane.loop import DataPlane
 from router.rules import render
 from tests.lab.scripted import FrameSocket, ManualClock
 

@@ -4,7 +4,7 @@ import pytest
 
 from router.config import Config, load
 from router.daemon.sides import lan_side, wan_side
-from router.host.plumbing import LanNic, LanSide, WanNic, WanSide
+from router.host.machine.plumbing import LanNic, LanSide, WanNic, WanSide
 from router.routing import LanRoute
 from router.wire.address import Network, parse_address
 

@@ -36,7 +36,7 @@ def test_labs_are_told_apart_by_name_and_prefix() -> None:
 def test_a_prefix_in_use_is_not_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = iter(["aaaa", "aaaa", "bbbb"])
     monkeypatch.setattr("secrets.token_hex", lambda _: next(drawn))
-    monkeypatch.setattr("router.host.netns.exists", lambda name: name == "pr-aaaa-wan")
+    monkeypatch.setattr("router.host.machine.netns.exists", lambda name: name == "pr-aaaa-wan")
     with registry.locked():
         assert registry.reserve("one").prefix == "pr-bbbb"
 

@@ -1,0 +1,1 @@
+"""The control API: its server, its client, and what they exchange."""

@@ -1,0 +1,1 @@
+"""The thread that moves frames between the two sides, and what it counts."""

@@ -1,0 +1,102 @@
+"""The journal of changes to the machine: what to undo at exit, or at the next start.
+
+Theory of operation. One line of JSON for each change, appended before the change is applied; the
+first line tells the boot and the namespace it belongs to. Undoing walks it backwards and then
+removes it, so the end of a run and the start after a `kill -9` do the same thing. Undoing twice,
+or what was never applied, does no harm: a journal found is simply undone.
+
+It need not outlive the kernel, because what it describes does not: after a reboot it is thrown
+away unread, and nothing waits for the disk. A last line cut short belongs to a change that was
+not begun.
+"""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from router.errors import DeviceError
+from router.host.machine import netns
+from router.host.machine.changes import Entry, Link, Namespace, Sysctl
+from router.host.machine.nic import MovedNic
+
+__all__ = ["Change", "Journal"]
+
+Change: TypeAlias = Namespace | Sysctl | Link | Entry | MovedNic
+
+_CHANGE: TypeAdapter[Change] = TypeAdapter(Annotated[Change, Field(discriminator="kind")])
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class _Origin:
+    boot: str
+    home: str  # identity of the namespace called ""
+
+
+_ORIGIN = TypeAdapter(_Origin)
+
+
+class Journal:
+    """The journal in one file; one program at a time may use it (`router.host.machine.lock`)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def perform(self, change: Change) -> None:
+        """Write the change down, then apply it; raises DeviceError."""
+        self.note(change)
+        change.apply()
+
+    def note(self, change: Change) -> None:
+        """Write the change down; raises DeviceError."""
+        try:
+            with self._path.open("ab") as file:
+                if not file.tell():
+                    file.write(_ORIGIN.dump_json(_origin()) + b"\n")
+                file.write(_CHANGE.dump_json(change) + b"\n")
+        except OSError as error:
+            raise DeviceError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def undo(self) -> list[str]:
+        """Undo what is written, last first, and forget it; return a sentence per failure."""
+        problems = []
+        for change in reversed(self.changes()):
+            try:
+                change.undo()
+            except DeviceError as error:
+                problems.append(str(error))
+        self._path.unlink(missing_ok=True)
+        return problems
+
+    def changes(self) -> list[Change]:
+        """Return the changes that can be undone from here, oldest first.
+
+        Those of an earlier boot are gone with it. Those in the namespace the router was
+        started in cannot be reached when that is another one now, as after a container's end.
+        """
+        try:
+            first, *lines = self._path.read_bytes().splitlines()
+            written = _ORIGIN.validate_json(first)
+        except (FileNotFoundError, ValueError):  # no journal, or not even its first line
+            return []
+        here = _origin()
+        if written.boot != here.boot:
+            return []
+        changes = _decode(lines)
+        return changes if written == here else [change for change in changes if change.netns]
+
+
+def _origin() -> _Origin:
+    return _Origin(boot=_BOOT_ID.read_text().strip(), home=netns.identity(""))
+
+
+def _decode(lines: list[bytes]) -> list[Change]:
+    changes = []
+    for line in lines:
+        try:
+            changes.append(_CHANGE.validate_json(line))
+        except ValidationError:
+            break
+    return changes

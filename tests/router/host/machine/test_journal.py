@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from router.errors import DeviceError
+from router.host.machine.changes import Entry, Link, Namespace, Sysctl
+from router.host.machine.journal import Change, Journal
+from router.host.machine.nic import MovedNic
+
+ROUTE = Entry(
+    "",
+    "route",
+    {"dst": "0.0.0.0/0", "gateway": "192.0.2.1", "table": 100, "metrics": {"mtu": 1400}},
+    "eth2",
+)
+CHANGES: list[Change] = [
+    Namespace("made"),
+    Sysctl("", "net/ipv4/conf/eth1/forwarding", "1", "0"),
+    Link("made", "wan0", {"mtu": 1400, "state": "up"}, {"mtu": 1500, "state": "down"}),
+    ROUTE,
+    Entry("made", "rule", {"priority": 0, "table": 255}, present=False),
+    MovedNic("", "eth2", "made", 3, True, {"net/ipv4/conf/eth2/rp_filter": "1"}, (ROUTE,)),
+]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def noted(path: Path) -> Journal:
+    journal = Journal(path)
+    for change in CHANGES:
+        journal.note(change)
+    return journal
+
+
+def rewrite_origin(path: Path, **fields: str) -> None:
+    first, rest = path.read_text().split("\n", 1)
+    path.write_text(json.dumps(json.loads(first) | fields) + "\n" + rest)
+
+
+def test_every_kind_of_change_comes_back_as_it_was_written(path: Path) -> None:
+    noted(path)
+    assert Journal(path).changes() == CHANGES
+
+
+def test_no_journal_means_nothing_to_undo(path: Path) -> None:
+    assert Journal(path).changes() == []
+    assert Journal(path).undo() == []
+
+
+@pytest.mark.parametrize("left", [0, 1, 20])
+def test_a_last_line_cut_short_is_a_change_not_begun(path: Path, left: int) -> None:
+    noted(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]) + lines[-1][:left])
+    assert Journal(path).changes() == CHANGES[:-1]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b'{"boot": "x"', b"\xff\xfe", b"[]\n{}\n"])
+def test_a_first_line_cut_short_means_nothing_was_begun(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert Journal(path).changes() == []
+
+
+def test_a_reboot_has_undone_everything(path: Path) -> None:
+    noted(path)
+    rewrite_origin(path, boot="another")
+    assert Journal(path).changes() == []
+
+
+def test_from_another_home_only_named_namespaces_can_be_reached(path: Path) -> None:
+    noted(path)
+    rewrite_origin(path, home="another")
+    assert Journal(path).changes() == [change for change in CHANGES if change.netns == "made"]
+
+
+class Unwilling(Namespace):
+    """A change the kernel refuses both ways."""
+
+    def apply(self) -> None:
+        raise DeviceError("cannot do it")
+
+
+def test_a_change_is_written_before_it_is_applied(path: Path) -> None:
+    with pytest.raises(DeviceError, match="cannot do it"):
+        Journal(path).perform(Unwilling("made"))
+    assert Journal(path).changes() == [Namespace("made")]
+
+
+def test_undoing_goes_backwards_past_failures_and_forgets(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undone = []
+
+    def undo(change: Sysctl) -> None:
+        undone.append(change.key)
+        if change.key == "b":
+            raise DeviceError("cannot restore b")
+
+    monkeypatch.setattr(Sysctl, "undo", undo)
+    journal = Journal(path)
+    for key in "abc":
+        journal.note(Sysctl("", key, "1", "0"))
+    assert journal.undo() == ["cannot restore b"]
+    assert undone == ["c", "b", "a"]
+    assert not path.exists()
+
+
+def test_a_journal_that_cannot_be_written_stops_before_the_change(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "journal"
+    with pytest.raises(DeviceError, match=f"^cannot write {path}: No such file or directory$"):
+        Journal(path).perform(Unwilling("made"))
