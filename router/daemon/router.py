@@ -6,9 +6,10 @@ backwards, whatever the reason. Devices and routes are arranged before the event
 undone after it has ended, because netlink calls block.
 
 SIGTERM and SIGINT end the process with code 0; SIGHUP reads the forward rules again and keeps
-the old ones when the file is wrong. While devices and routes are arranged a signal raises, so
-that what was done so far is undone; while they are undone signals wait no longer for anything
-and are ignored. A `kill -9` leaves the journal for the next start.
+the old ones when the file is wrong. They are blocked from the beginning to the end, and let in
+only while the event loop is there to take them: a signal waits while devices and routes are
+arranged, which takes a second or two, and nothing is ever left half done. They stay blocked
+afterwards, because the process is about to end. A `kill -9` leaves the journal for the next start.
 """
 
 import asyncio
@@ -18,10 +19,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
-from types import FrameType
 from typing import Any
 
 from router import __version__
@@ -47,22 +46,21 @@ __all__ = ["run"]
 SWITCH_INTERVAL_S = 0.0001
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+_TAKEN = frozenset({*_ENDING, signal.SIGHUP})
 _log = logging.getLogger(__name__)
-
-
-class _Ended(BaseException):
-    """A signal to end came before the event loop could take it."""
 
 
 def run(config: Config) -> None:
     """Be the router until a signal ends it.
 
     Raises DeviceError or ControlError when it cannot start or a device is lost; what was
-    arranged on the machine has then been undone, too.
+    arranged on the machine has then been undone, too. The process must end after it: the
+    signals that end it stay blocked.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     forwards = config.load_forwards()
-    with instance_lock(config.router.state_dir), _signals_raise():
+    with instance_lock(config.router.state_dir):
         plumbing = Plumbing(
             lan_side(config), wan_side(config), Journal(config.router.state_dir / "journal")
         )
@@ -72,11 +70,7 @@ def run(config: Config) -> None:
             told = replace(config.forwarder_config(), lan_mtu=lan.mtu)
             forwarder = Forwarder(told, rng=random.SystemRandom(), forwards=forwards)
             asyncio.run(_Router(config, forwarder, lan, wan).serve())
-        except _Ended:
-            pass
         finally:
-            for number in (*_ENDING, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
             _warn(plumbing.undo())
     _log.info("ended")
 
@@ -106,13 +100,15 @@ class _Router:
         api = ControlApi(self._dataplane, self._forwards, self._describe, names)
         self._raise_line()
         collect_young_only()
-        self._dataplane.start()
+        self._dataplane.start()  # before signals are let in: its thread never takes any
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
         sweep = asyncio.create_task(sweep_at_leisure(self._count_sessions))
         try:
             async with listening(api.application(), self._config.router.control):
                 _log.info("control API on %s", self._config.router.control)
                 await self._stop.wait()
         finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
             sweep.cancel()
             self._dataplane.stop()
         ended.result()
@@ -177,20 +173,6 @@ class _Router:
                 }
             ],
         }
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    def raise_ended(_number: int, _frame: FrameType | None) -> None:
-        raise _Ended
-
-    former = {number: signal.signal(number, raise_ended) for number in _ENDING}
-    former[signal.SIGHUP] = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _warn(problems: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ Both TUNs are persistent and carry the addresses of the hosts behind them.
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -394,3 +395,27 @@ def test_between_two_cards_the_machine_is_as_it_was_after_it(box: tuple[Box, Pat
     assert machine.pings(machine.alice, "198.51.100.10")
     assert again.end(signal.SIGTERM) == 0
     assert differences(before, machine.state()) == []
+
+
+def test_a_signal_at_any_instant_ends_it_cleanly(box: tuple[Box, Path]) -> None:
+    machine, config = box
+    within = ("nsenter", f"--net=/run/netns/{machine.box}")
+    before = machine.state()
+    holder = config.parent / "state" / "lock"
+    chance = random.Random(3)
+    for attempt in range(30):
+        if attempt % 5 == 4:  # what a kill leaves is undone first, and the signal meets that
+            killed = Running(config, *within)
+            killed.said("control API on")
+            killed.end(signal.SIGKILL)
+        holder.unlink(missing_ok=True)
+        running = Running(config, *within)
+        eventually(holder.exists, "the instance lock")
+        delay_s = chance.uniform(0, 0.3)
+        time.sleep(delay_s)
+        running.process.send_signal(chance.choice([signal.SIGTERM, signal.SIGINT]))
+        time.sleep(chance.uniform(0, 0.05))
+        assert running.end(signal.SIGTERM) == 0, f"{delay_s} s: {running.log}"
+        assert running.log.endswith("INFO ended\n")
+        assert "Traceback" not in running.log
+        assert differences(before, machine.state()) == [], f"{delay_s} s"
