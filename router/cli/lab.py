@@ -10,9 +10,8 @@ import click
 from router.cli.options import as_json, print_json
 from router.cli.tables import print_table, table
 from router.errors import RouterError
+from router.lab import build, process, registry, topology
 from router.lab import demo as demonstration
-from router.lab import lab as labs
-from router.lab import process, registry, topology
 
 __all__ = ["lab"]
 
@@ -39,7 +38,7 @@ def lab() -> None:
 @_name_option
 def up(name: str) -> None:
     """Build a lab; one that has crashed is removed first."""
-    made = labs.up(name)
+    made = build.up(name)
     option = "" if name == _DEFAULT_NAME else f" --name {name}"
     click.echo(f"The lab {name} is up: namespaces {made.prefix}-*, files in {made.directory}.")
     click.echo(f"  postroad lab exec{option} alice curl http://www.example.test/")
@@ -51,7 +50,7 @@ def up(name: str) -> None:
 @_name_option
 def down(name: str) -> None:
     """Take a lab down, whatever state it is in."""
-    labs.down(name)
+    build.down(name)
     click.echo(f"The lab {name} is gone.")
 
 
@@ -64,7 +63,7 @@ def run_inside(name: str, node: str, command: Sequence[str]) -> None:
 
     The command has this terminal, and its exit code is passed on. Options after HOST are its own.
     """
-    line = labs.command_in(registry.find(name), node, command)
+    line = build.command_in(registry.find(name), node, command)
     try:
         os.execvp(line[0], line)  # noqa: S606
     except OSError as error:

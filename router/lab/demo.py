@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
@@ -17,8 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.errors import DeviceError
-from router.lab import lab as labs
-from router.lab import process
+from router.lab import build, process
 from router.lab.process import Process
 from router.lab.registry import Lab
 from router.lab.stage import Finding, Stage, StepError
@@ -43,43 +42,53 @@ class _Result:
 def run() -> bool:
     """Bring a lab up, perform every step, show the router's tables, take the lab down.
 
-    Returns whether all steps succeeded. Raises RouterError when the lab cannot be built.
+    Returns whether all steps and tables succeeded. Raises RouterError when the lab cannot be built.
     """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     began = time.monotonic()
     with _unwinding_at_sigterm(), _own_lab(console) as lab:
         with recorded(lab):
             results = _perform_all(console, lab)
-        for command in _TABLES:
-            _show_table(console, lab, command)
-        failed = [result for result in results if result.failure]
-        if failed:
+        shown = [_show_table(console, lab, command) for command in _TABLES]
+        succeeded = all(shown) and not any(result.failure for result in results)
+        if not succeeded:
             _show_log(console, lab)
     _summarize(console, results, time.monotonic() - began)
-    return not failed
+    return succeeded
 
 
 @contextmanager
 def _unwinding_at_sigterm() -> Iterator[None]:
-    """Have SIGTERM leave the block as Ctrl-C does, so that what was set up is taken down."""
-    usual = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    """Have SIGTERM leave the block as Ctrl-C does, so that what was set up is taken down.
+
+    So does SIGHUP, of a terminal that is closed; what comes after the first does not disturb.
+    """
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    usual = [signal.signal(number, leave) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        for number, handler in zip(numbers, usual, strict=True):
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _own_lab(console: Console) -> Iterator[Lab]:
     name = f"demo-{os.getpid()}"
-    lab = labs.up(name)
+    lab = build.up(name, process.current("owner"))
     try:
         console.print(
             f"A LAN, a router and an Internet, in the namespaces {lab.prefix}-*\n", style="dim"
         )
         yield lab
     finally:
-        labs.down(name)
+        build.down(name)
 
 
 @contextmanager
@@ -125,6 +134,8 @@ def _perform(console: Console, lab: Lab, number: int, step: Step) -> _Result:
         failure = ""
     except StepError as error:
         failure = str(error)
+    except Exception as error:  # of the step itself; the others still have something to show
+        failure = f"{type(error).__name__}: {error}"
     seconds = time.monotonic() - began
     console.print(Text(f"{number:2} {step.title}", style="bold"))
     for finding, text in stage.evidence:
@@ -137,11 +148,14 @@ def _perform(console: Console, lab: Lab, number: int, step: Step) -> _Result:
     return _Result(step, seconds, failure)
 
 
-def _show_table(console: Console, lab: Lab, command: str) -> None:
+def _show_table(console: Console, lab: Lab, command: str) -> bool:
     console.print(Text(f"\n$ postroad {command}", style="cyan"))
-    postroad = Path(sysconfig.get_path("scripts")) / "postroad"
     sys.stdout.flush()
-    subprocess.run([postroad, *command.split(), "-c", lab.config], check=False)
+    line = [*build.POSTROAD, *command.split(), "-c", str(lab.config)]
+    code = subprocess.run(line, check=False).returncode
+    if code:
+        console.print(Text(f"   FAILED: exit code {code}", style="bold red"))
+    return code == 0
 
 
 def _show_log(console: Console, lab: Lab) -> None:

@@ -33,6 +33,13 @@ def note(service: str, remote: tuple[str, int], own: tuple[str, int], what: str)
 
 
 def events(log: Path) -> list[Event]:
-    """Read back what a server has noted so far."""
-    fields = (line.split(" ", 4) for line in log.read_text().splitlines())
-    return [Event(datetime.fromisoformat(at), *rest) for at, *rest in fields]
+    """Read back what a server has noted so far; lines of another kind are passed over."""
+    return [event for line in log.read_text().splitlines() if (event := _event(line))]
+
+
+def _event(line: str) -> Event | None:
+    try:
+        at, service, remote, own, what = line.split(" ", 4)
+        return Event(datetime.fromisoformat(at), service, remote, own, what)
+    except ValueError:
+        return None

@@ -18,7 +18,15 @@ from pathlib import Path
 from router.errors import DeviceError
 from router.host.machine import netns
 
-__all__ = ["Process", "in_namespace", "is_alive", "start", "stop", "wait_until_listening"]
+__all__ = [
+    "Process",
+    "current",
+    "in_namespace",
+    "is_alive",
+    "start",
+    "stop",
+    "wait_until_listening",
+]
 
 _PROC = Path("/proc")
 _NAMED = Path("/run/netns")  # where named namespaces are bound (ip-netns(8))
@@ -62,6 +70,13 @@ def start(role: str, namespace: str, command: Sequence[str], log: Path) -> Proce
     fields = _stat(pid)
     assert fields is not None  # should it have ended, nobody else takes a child's status
     return Process(role, pid, int(fields[_START_TIME]))
+
+
+def current(role: str) -> Process:
+    """Return the process that asks."""
+    fields = _stat(os.getpid())
+    assert fields is not None
+    return Process(role, os.getpid(), int(fields[_START_TIME]))
 
 
 def is_alive(process: Process) -> bool:

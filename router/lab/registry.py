@@ -3,7 +3,7 @@
 Invariants: a lab's `lab.json` is there before the first thing it names is made, and goes last,
 so nothing of a lab is ever left that no record tells of. Whoever makes or removes a lab holds
 the lock; so a lab that has no running router while one holds the lock has crashed, in whatever
-way, and may be removed.
+way, and may be removed. A lab with an owner lives no longer than that process does.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from router.host.machine import netns
 from router.lab import process, topology
 from router.lab.process import Process
 
-__all__ = ["Lab", "every", "find", "forget", "locked", "reserve", "save"]
+__all__ = ["DamagedError", "Lab", "every", "find", "forget", "locked", "reserve", "salvage", "save"]
 
 _ROOT = Path("/run/postroad-lab")  # goes at reboot, as do namespaces
 _RECORD = "lab.json"
@@ -30,13 +30,28 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # it becomes a folder's name
 _PREFIX_BYTES = 2  # four hexadecimal digits: short in `ip netns`, and checked to be free
 
 
+class DamagedError(RouterError):
+    """A lab's record is not what was written; `record` is its file."""
+
+    def __init__(self, record: Path) -> None:
+        name = record.parent.name
+        super().__init__(
+            f"{record} is damaged; `postroad lab down --name {name}` removes the lab"
+        )
+        self.record = record
+
+
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """One lab: its name, the prefix of its namespaces, the processes that make it live."""
+    """One lab: its name, the prefix of its namespaces, the processes that make it live.
+
+    `owner` is who has it for itself and takes it down, a demonstration for instance.
+    """
 
     name: str
     prefix: str
     processes: tuple[Process, ...] = ()
+    owner: Process | None = None
 
     @property
     def directory(self) -> Path:
@@ -65,7 +80,9 @@ class Lab:
 
     @property
     def is_alive(self) -> bool:
-        """Return whether the lab's router runs."""
+        """Return whether the lab's router runs, and its owner, if it has one."""
+        if self.owner and not process.is_alive(self.owner):
+            return False
         return any(one.role == "router" and process.is_alive(one) for one in self.processes)
 
     def process(self, role: str) -> Process:
@@ -85,6 +102,8 @@ def locked() -> Iterator[None]:
         descriptor = os.open(_ROOT / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError:
         raise RouterError("a lab makes network namespaces, which needs root") from None
+    except OSError as error:
+        raise RouterError(f"a lab keeps its files in {_ROOT}: {error.strerror}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -93,7 +112,7 @@ def locked() -> Iterator[None]:
 
 
 def every() -> list[Lab]:
-    """Return all recorded labs, dead ones included, by name."""
+    """Return all recorded labs, dead ones included, by name; raises RouterError."""
     found = []
     for record in sorted(_ROOT.glob(f"*/{_RECORD}")):
         with suppress(FileNotFoundError):  # taken down while we looked
@@ -102,14 +121,28 @@ def every() -> list[Lab]:
 
 
 def find(name: str) -> Lab:
-    """Return the lab of this name; raises RouterError when there is none."""
+    """Return the lab of this name; raises RouterError when there is none to be read."""
     record = _record(name)
     if not record.exists():
         raise RouterError(f"there is no lab {name}; `postroad lab up --name {name}` builds it")
     return _load(record)
 
 
-def reserve(name: str) -> Lab:
+def salvage(name: str) -> Lab:
+    """Return as much of the lab as its files tell, whatever state its record is in.
+
+    The prefix is in every one of them. Raises RouterError when there is no lab of this name.
+    """
+    try:
+        return find(name)
+    except DamagedError as damaged:
+        files = (damaged.record, Lab(name, "").config)
+        texts = [file.read_bytes().decode(errors="replace") for file in files if file.exists()]
+        prefixes = re.findall(rf"\bpr-[0-9a-f]{{{2 * _PREFIX_BYTES}}}\b", "\n".join(texts))
+        return Lab(name, prefixes[0] if prefixes else "")
+
+
+def reserve(name: str, owner: Process | None = None) -> Lab:
     """Record a new lab under a free prefix; raises RouterError when the name is taken."""
     if _record(name).exists():
         raise RouterError(
@@ -118,7 +151,7 @@ def reserve(name: str) -> Lab:
     prefix = f"pr-{secrets.token_hex(_PREFIX_BYTES)}"
     while any(netns.exists(topology.namespace(prefix, node)) for node in topology.NODES):
         prefix = f"pr-{secrets.token_hex(_PREFIX_BYTES)}"
-    lab = Lab(name, prefix)
+    lab = Lab(name, prefix, owner=owner)
     lab.directory.mkdir(parents=True, exist_ok=True)
     save(lab)
     return lab
@@ -149,6 +182,11 @@ def _record(name: str) -> Path:
 
 
 def _load(record: Path) -> Lab:
-    fields = json.loads(record.read_text())
-    processes = tuple(Process(**one) for one in fields.pop("processes"))
-    return Lab(**fields, processes=processes)
+    text = record.read_bytes()
+    try:
+        fields = json.loads(text)
+        processes = tuple(Process(**one) for one in fields.pop("processes"))
+        owner = fields.pop("owner", None)
+        return Lab(**fields, processes=processes, owner=Process(**owner) if owner else None)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise DamagedError(record) from None

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from router.lab import eventlog
-from router.lab import lab as labs
+from router.lab import build, eventlog
 from router.lab.eventlog import Event
 from router.lab.registry import Lab
 
 __all__ = ["Finding", "Outcome", "Stage", "StepError"]
 
 _LIMIT_S = 60.0  # for any command; the slowest takes a few seconds
+_NOTED_WITHIN_S = 10.0  # milliseconds on a machine at leisure
+_POLL_S = 0.05
 _OUTPUT_LINES = 8  # of a failed command, to show
 
 
@@ -87,9 +88,21 @@ class Stage:
         """Return what a server has logged whose description starts with `what`."""
         return [one for one in eventlog.events(self.lab.log(role)) if one.what.startswith(what)]
 
+    def await_events(self, role: str, what: str, count: int) -> list[Event]:
+        """Return `events` as soon as there are `count`; raises StepError when they do not come.
+
+        A server notes the end of an answer when its client may already have gone on.
+        """
+        deadline = time.monotonic() + _NOTED_WITHIN_S
+        while len(found := self.events(role, what)) < count:
+            if time.monotonic() > deadline:
+                raise StepError(f"{role} has noted {what!r} {len(found)} times and not {count}")
+            time.sleep(_POLL_S)
+        return found
+
     def _start(self, node: str, command: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            labs.command_in(self.lab, node, ("sh", "-c", command)),
+            build.command_in(self.lab, node, ("sh", "-c", command)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

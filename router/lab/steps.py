@@ -33,7 +33,8 @@ def _fetch_together(stage: Stage) -> None:
         all(outcome.output.endswith("The end.\n") for outcome in outcomes),
         "both read the page to its end",
     )
-    begun, ended = (stage.events("internet", f"GET /story {when}") for when in ("begins", "ends"))
+    ended = stage.await_events("internet", "GET /story ends", 2)
+    begun = stage.events("internet", "GET /story begins")
     stage.check(
         len(begun) == len(ended) == 2 and {one.remote_address for one in begun} == {EXTERNAL},
         f"the server saw both as {EXTERNAL}: {' and '.join(one.remote for one in begun)}",
@@ -84,7 +85,7 @@ def _reach_mail(stage: Stage) -> None:
     said = stage.run("internet", command, fed=_LETTER).errors
     greeting = next(line for line in said.splitlines() if line.startswith("< 220"))
     stage.check(_seen(greeting) == CLIENT, f"the server greets: {greeting[2:]}")
-    letters = stage.events("mail", f"took {len(_LETTER)} octets")
+    letters = stage.await_events("mail", f"took {len(_LETTER)} octets", 1)
     stage.check(
         [one.remote_address for one in letters] == [CLIENT],
         f"a letter of {len(_LETTER)} octets has come from {CLIENT}",

@@ -73,6 +73,7 @@ _MADE_HERE = (*(host.name for host in LAN_HOSTS), "lan", "router", "internet")
 NODES = (*_MADE_HERE, "wan")  # every place a command can be run in
 
 _ETC = Path("/etc/netns")  # files here stand in for those of /etc under `ip netns exec`
+_ETC_IS_OURS = _ETC / ".postroad-lab"  # there while the folder was made by a lab
 _IPV6_OFF = (
     Path("/proc/sys/net/ipv6/conf/all/disable_ipv6"),
     Path("/proc/sys/net/ipv6/conf/default/disable_ipv6"),
@@ -107,6 +108,9 @@ def remove(prefix: str) -> None:
             leftover.unlink()
         if (_ETC / name).exists():
             (_ETC / name).rmdir()
+    if list(_ETC.glob("*")) == [_ETC_IS_OURS]:
+        _ETC_IS_OURS.unlink()
+        _ETC.rmdir()
 
 
 def _build_switch(prefix: str) -> None:
@@ -126,7 +130,10 @@ def _build_host(prefix: str, host: Host) -> None:
         link.route("add", dst="default", gateway=ROUTER)
     # Names are asked of the server outside, whatever resolver the machine itself uses.
     etc = _ETC / namespace(prefix, host.name)
-    etc.mkdir(parents=True)
+    if not _ETC.exists():
+        _ETC.mkdir()
+        _ETC_IS_OURS.touch()
+    etc.mkdir()
     (etc / "resolv.conf").write_text(f"nameserver {CLIENT}\n")
     (etc / "nsswitch.conf").write_text("hosts: files dns\n")
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,13 @@ def test_version_and_help() -> None:
     assert done.exit_code == 0
     for name in ("run", "check", "status", "sessions", "mappings", "forward", "explain", "capture"):
         assert f"\n  {name} " in done.output
+
+
+def test_the_package_is_the_command() -> None:
+    said = subprocess.run(
+        [sys.executable, "-P", "-m", "router", "dial"], capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, said.stderr[:16]) == (2, "Usage: postroad ")
 
 
 def test_an_unknown_command_is_bad_usage() -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from router.cli import main
-from router.lab import demo, process, registry
-from router.lab import lab as labs
+from router.lab import build, demo, process, registry
 from router.lab.registry import Lab
 from router.lab.stage import Stage, StepError
 from router.lab.steps import STEPS, Step
@@ -29,7 +28,7 @@ _numbers = count()
 def cut_off() -> Iterator[Lab]:
     """A lab in which nothing finds a way to the router."""
     name = f"test-demo-{os.getpid()}-{next(_numbers)}"
-    lab = labs.up(name)
+    lab = build.up(name)
     try:
         for node in ("alice", "bob"):
             _in(lab, node, "ip", "route", "replace", "unreachable", "default")
@@ -38,7 +37,7 @@ def cut_off() -> Iterator[Lab]:
         _in(lab, "internet", "sh", "-c", f"tcpdump -c0 -w {lab.directory}/outside.pcap || :")
         yield lab
     finally:
-        labs.down(name)
+        build.down(name)
 
 
 def test_every_step_succeeds_and_the_lab_is_gone(capfd: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +115,7 @@ def test_a_step_fails_where_too_much_gets_through(
     sabotage: Callable[[Lab], None], title: str, failure: str
 ) -> None:
     name = f"test-demo-{os.getpid()}-{next(_numbers)}"
-    lab = labs.up(name)
+    lab = build.up(name)
     try:
         with demo.recorded(lab):
             for _ in STEPS:
@@ -125,11 +124,11 @@ def test_a_step_fails_where_too_much_gets_through(
         with pytest.raises(StepError, match=failure):
             STEPS[TITLES.index(title)].perform(Stage(lab))
     finally:
-        labs.down(name)
+        build.down(name)
 
 
 def _in(lab: Lab, node: str, *command: str) -> None:
-    subprocess.run(labs.command_in(lab, node, command), check=True, capture_output=True)
+    subprocess.run(build.command_in(lab, node, command), check=True, capture_output=True)
 
 
 def _exit_code_of_demo() -> object:

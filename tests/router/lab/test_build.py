@@ -1,0 +1,201 @@
+"""Whole labs, by the command line, as a person has them."""
+
+import json
+import os
+import signal
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from router.errors import RouterError
+from router.host.machine import netns
+from router.lab import build, files, process, registry, topology
+from router.lab.registry import Lab
+
+pytestmark = [pytest.mark.net, pytest.mark.slow]
+
+POSTROAD = Path(sysconfig.get_path("scripts")) / "postroad"
+PATIENCE_S = 60
+
+_numbers = count()
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    name = _new_name()
+    yield name
+    _remove(name)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    name = _new_name()
+    try:
+        yield build.up(name)
+    finally:
+        _remove(name)
+
+
+def test_it_is_up_and_then_gone(name: str) -> None:
+    said = _postroad("lab", "up", "--name", name)
+    assert said.returncode == 0, said.stderr
+    lab = registry.find(name)
+    assert f"postroad lab exec --name {name} alice" in said.stdout
+    assert all(netns.exists(lab.namespace(node)) for node in topology.NODES)
+    assert all(process.is_alive(one) for one in lab.processes)
+    assert _postroad("lab", "down", "--name", name).returncode == 0
+    assert _remains(lab) == []
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 255])
+def test_exec_passes_the_exit_code_on(lab: Lab, code: int) -> None:
+    assert _exec(lab, "alice", "sh", "-c", f"exit {code}").returncode == code
+
+
+def test_exec_passes_output_input_and_options_on(lab: Lab) -> None:
+    assert _exec(lab, "bob", "sh", "-c", "cat; echo bad >&2", fed="good").stdout == "good"
+    assert _exec(lab, "bob", "sh", "-c", "cat; echo bad >&2", fed="good").stderr == "bad\n"
+    assert _exec(lab, "bob", "ip", "-br", "addr", "show", "dev", "eth0").stdout.split()[2:] == [
+        "192.168.1.12/24"
+    ]
+
+
+def test_exec_leaves_the_command_its_options(lab: Lab) -> None:
+    assert _exec(lab, "bob", "echo", "--name", "x", "--help", "-c").stdout == "--name x --help -c\n"
+
+
+def test_exec_has_the_terminal(lab: Lab) -> None:
+    command = f"{POSTROAD} lab exec --name {lab.name} alice tty"
+    said = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], capture_output=True, text=True, check=False
+    )
+    assert (said.returncode, said.stdout[:9]) == (0, "/dev/pts/")
+
+
+def test_exec_somewhere_else_is_refused(lab: Lab) -> None:
+    said = _exec(lab, "carol", "true")
+    assert said.returncode == 1
+    assert "there is no carol in a lab; there are alice, bob, mail" in said.stderr
+
+
+def test_programs_of_the_administrator_are_found(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert "/usr/sbin" in _exec(lab, "alice", "sh", "-c", "echo $PATH").stdout.strip().split(":")
+
+
+def test_names_are_asked_of_the_server_outside(lab: Lab) -> None:
+    said = _exec(lab, "alice", "getent", "ahostsv4", "www.example.test").stdout
+    assert said.split()[0] == topology.SERVER
+    assert "query[A] www.example.test from 203.0.113.2" in lab.log("names").read_text()
+
+
+def test_status_tells_what_is_there(lab: Lab) -> None:
+    said = json.loads(_postroad("lab", "status", "--json").stdout)
+    row = next(row for row in said["labs"] if row["name"] == lab.name)
+    assert row["state"] == "up"
+    assert row["processes"] == {one.role: one.pid for one in lab.processes}
+    assert row["nodes"]["alice"] == lab.namespace("alice")
+    assert lab.name in _postroad("lab", "status").stdout
+
+
+def test_a_name_is_used_once(lab: Lab) -> None:
+    said = _postroad("lab", "up", "--name", lab.name)
+    assert said.returncode == 1
+    assert f"the lab {lab.name} is up already" in said.stderr
+    assert registry.find(lab.name).is_alive
+
+
+def test_two_labs_do_not_meet(lab: Lab, name: str) -> None:
+    other = build.up(name)
+    page = f"http://{topology.EXTERNAL}/"
+    for one in (lab, other):
+        assert "You are 203.0.113.2" in _exec(one, "alice", "curl", "-sS", page).stdout
+    build.down(name)
+    assert _remains(other) == []
+    assert "You are 203.0.113.2" in _exec(lab, "alice", "curl", "-sS", page).stdout
+
+
+def test_labs_begun_at_once_all_come_up(lab: Lab) -> None:
+    names = [_new_name() for _ in range(2)]
+    started = [subprocess.Popen([POSTROAD, "lab", "up", "--name", name]) for name in names]
+    try:
+        assert [one.wait(PATIENCE_S) for one in started] == [0, 0]
+        assert all(registry.find(name).is_alive for name in [*names, lab.name])
+    finally:
+        for name in names:
+            _remove(name)
+
+
+def test_a_lab_whose_router_was_killed_is_removed_by_the_next_up(name: str) -> None:
+    crashed = build.up(name)
+    inside = subprocess.Popen(build.command_in(crashed, "bob", ["sleep", "600"]))
+    router = crashed.process("router")
+    os.kill(router.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, router.pid, os.WEXITED | os.WNOWAIT)
+    assert not crashed.is_alive
+    assert _remains(crashed)
+    fresh = build.up(name)
+    assert inside.wait(PATIENCE_S) == -signal.SIGTERM
+    assert _remains(crashed, but=fresh) == []
+    assert fresh.is_alive
+
+
+def test_a_lab_whose_making_was_killed_is_removed_by_the_next_up(name: str, tmp_path: Path) -> None:
+    with registry.locked():
+        half = registry.reserve(name)
+        topology.build(half.prefix)
+        unrecorded = process.start("", half.namespace("mail"), ("sleep", "600"), tmp_path / "log")
+    assert build.up(name).is_alive
+    assert not process.is_alive(unrecorded)
+    assert _remains(half, but=registry.find(name)) == []
+
+
+def test_one_that_does_not_start_says_why_and_leaves_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_forward_rules", lambda: "tcp 25 nowhere\n")
+    monkeypatch.setattr("secrets.token_hex", lambda _: name)
+    with pytest.raises(RouterError, match=r"router ended at once.*last words:\n.*forward.rules:1"):
+        build.up(name)
+    assert _remains(Lab(name, f"pr-{name}")) == []
+
+
+def test_there_is_nothing_to_take_down_twice(name: str) -> None:
+    said = _postroad("lab", "down", "--name", name)
+    assert said.returncode == 1
+    assert f"there is no lab {name}" in said.stderr
+
+
+def _new_name() -> str:
+    return f"test-{os.getpid()}-{next(_numbers)}"
+
+
+def _postroad(*arguments: str, fed: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [POSTROAD, *arguments], input=fed, capture_output=True, text=True, check=False,
+        timeout=PATIENCE_S,
+    )  # fmt: skip
+
+
+def _exec(lab: Lab, node: str, *command: str, fed: str = "") -> "subprocess.CompletedProcess[str]":
+    return _postroad("lab", "exec", "--name", lab.name, node, *command, fed=fed)
+
+
+def _remains(lab: Lab, *, but: Lab | None = None) -> list[str]:
+    """Return what is left of a lab: namespaces, their files under /etc, processes, folder."""
+    names = [topology.namespace(lab.prefix, node) for node in topology.NODES]
+    left = [name for name in names if netns.exists(name)]
+    left += [str(path) for path in Path("/etc/netns").glob(f"{lab.prefix}-*")]
+    left += [one.role for one in lab.processes if process.is_alive(one)]
+    if but is None and lab.directory.exists():
+        left.append(str(lab.directory))
+    return left
+
+
+def _remove(name: str) -> None:
+    if name in {one.name for one in registry.every()}:
+        build.down(name)
