@@ -29,6 +29,7 @@ from router.host.control.capture import Tap, pcapng_stream
 from router.host.control.metrics import CONTENT_TYPE, exposition
 from router.host.control.rows import Select, mapping_rows, session_rows, snapshot
 from router.host.dataplane.loop import DataPlane
+from router.wire.address import format_address, parse_address
 
 __all__ = ["ControlApi", "Forwards"]
 
@@ -133,7 +134,8 @@ class ControlApi:
         protocol = request.query.get("protocol", "").lower()
         host = request.query.get("host", "")
         addresses = {address for address, name in self._host_names.items() if name == host}
-        addresses.add(host)
+        if host and not addresses:
+            addresses.add(self._known_address(host))
 
         def wanted(row: dict[str, Any]) -> bool:
             return (not protocol or row["protocol"].lower() == protocol) and (
@@ -141,6 +143,17 @@ class ControlApi:
             )
 
         return wanted
+
+    def _known_address(self, host: str) -> str:
+        try:
+            return format_address(parse_address(host))
+        except ValueError:
+            names = ", ".join(sorted(self._host_names.values())) or "none"
+            raise ConfigError(
+                [
+                    f"host: {host!r} is neither an IPv4 address nor a host with a name; these are: {names}"
+                ]
+            ) from None
 
     def _host_name(self, row: dict[str, Any]) -> str:
         return self._host_names.get(_address(row["internal"]), "")

@@ -3,7 +3,9 @@
 Theory of operation. A change is plain data: everything needed to apply it and to take it back,
 the former value included, so that a journal can hold it and another process can undo it. Each
 is written to the journal before it is applied. Undoing therefore accepts any state: a change
-that was never applied, one that is undone already, a device or a namespace that has gone.
+that was never applied, one that is undone already, a device or a namespace that has gone. What
+is found as wanted is neither written down nor changed, so that undoing never takes away what
+somebody else had set up.
 
 The namespace named "" is the one the router was started in.
 """
@@ -21,8 +23,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from router.errors import DeviceError
 from router.host.machine import netns as namespaces
+from router.host.machine.lookup import has_entry
 
 __all__ = [
+    "ConflictError",
     "Entry",
     "Link",
     "Namespace",
@@ -42,6 +46,10 @@ _DEVICE_KEY = {"addr": "index", "route": "oif", "neigh": "ifindex"}
 _SETTLED = frozenset(
     {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL, errno.EEXIST, errno.EAFNOSUPPORT}
 )
+
+
+class ConflictError(DeviceError):
+    """Something else is where a change belongs; nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +149,25 @@ class Entry:
         on = f" on {self.device}" if self.device else ""
         return f"{self.table} {_words(self.spec)}{on}{namespaces.place(self.netns)}"
 
+    def is_settled(self) -> bool:
+        """Return whether all is so already: whoever made it so, it is not ours to take back.
+
+        Raises DeviceError.
+        """
+        with reporting(f"cannot look for {self}"), namespaces.netlink(self.netns) as netlink:
+            index = index_of(netlink, self.device) if self.device else None
+            return has_entry(netlink, self.table, self.spec, index) is self.present
+
     def apply(self) -> None:
-        """Add (or remove) the entry; raises DeviceError."""
+        """Add (or remove) the entry; raises DeviceError, ConflictError when another is in its place."""
         verb = "add" if self.present else "remove"
         with reporting(f"cannot {verb} {self}"):
-            self._call(self.present)
+            try:
+                self._call(self.present)
+            except NetlinkError as error:
+                if error.code != errno.EEXIST:
+                    raise
+                raise ConflictError(f"cannot {verb} {self}: {os.strerror(error.code)}") from error
 
     def undo(self) -> None:
         """Remove (or add) the entry, if its device is still there; raises DeviceError."""

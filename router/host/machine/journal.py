@@ -10,6 +10,7 @@ away unread, and nothing waits for the disk. A last line cut short belongs to a 
 not begun.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -18,7 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from router.errors import DeviceError
 from router.host.machine import netns
-from router.host.machine.changes import Entry, Link, Namespace, Sysctl
+from router.host.machine.changes import ConflictError, Entry, Link, Namespace, Sysctl
 from router.host.machine.nic import MovedNic
 
 __all__ = ["Change", "Journal"]
@@ -45,9 +46,15 @@ class Journal:
         self._path = path
 
     def perform(self, change: Change) -> None:
-        """Write the change down, then apply it; raises DeviceError."""
+        """Write the change down, then apply it, unless all is so already; raises DeviceError."""
+        if isinstance(change, Entry) and change.is_settled():
+            return
         self.note(change)
-        change.apply()
+        try:
+            change.apply()
+        except ConflictError:
+            self._strike_last()
+            raise
 
     def note(self, change: Change) -> None:
         """Write the change down; raises DeviceError."""
@@ -58,6 +65,10 @@ class Journal:
                 file.write(_CHANGE.dump_json(change) + b"\n")
         except OSError as error:
             raise DeviceError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def _strike_last(self) -> None:
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        os.truncate(self._path, sum(map(len, lines[:-1])))
 
     def undo(self) -> list[str]:
         """Undo what is written, last first, and forget it; return a sentence per failure."""

@@ -65,7 +65,7 @@ def lan_changes(lan: LanSide) -> Iterator[Entry | Link | Sysctl]:
     if lan.nic is None:
         return
     netns, tun, nic = lan.netns, lan.tun, lan.nic
-    yield from links.address(netns, nic.device, format_address(nic.address), nic.network.prefix)
+    yield links.address(netns, nic.device, format_address(nic.address), nic.network.prefix)
     yield from links.state(netns, nic.device, up=True)
     for spec, through in _routes(nic, tun):
         yield Entry(netns, "route", {"table": _TABLE, **spec}, through)

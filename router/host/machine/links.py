@@ -39,13 +39,9 @@ def settle_tun(netns: str, device: str, mtu: int) -> Iterator[Link]:
     yield from _attributes(netns, device, {"mtu": mtu, "state": "up"})
 
 
-def address(netns: str, device: str, text: str, prefix: int) -> Iterator[Entry]:
-    """Yield the change that gives the device an IPv4 address."""
-    with namespaces.netlink(netns) as netlink:
-        found = netlink.get_addr(index=index_of(netlink, device), address=text, prefixlen=prefix)
-        if any(found):
-            return
-    yield Entry(netns, "addr", {"address": text, "prefixlen": prefix}, device)
+def address(netns: str, device: str, text: str, prefix: int) -> Entry:
+    """Return the change that gives the device an IPv4 address."""
+    return Entry(netns, "addr", {"address": text, "prefixlen": prefix}, device)
 
 
 def _attributes(netns: str, device: str, wanted: Spec) -> Iterator[Link]:

@@ -85,7 +85,7 @@ def wan_changes(wan: WanSide) -> Iterator[Entry | Link | MovedNic | Sysctl]:
         yield note_nic("", nic.device, netns)
     yield from sysctl(netns, f"net/ipv6/conf/{nic.device}/disable_ipv6", "1")
     yield from sysctl(netns, f"net/ipv4/neigh/{nic.device}/proxy_delay", "0")
-    yield from links.address(netns, nic.device, format_address(nic.address), nic.network.prefix)
+    yield links.address(netns, nic.device, format_address(nic.address), nic.network.prefix)
     yield from links.state(netns, nic.device, up=True)
     yield from _routes(netns, tun, nic)
     for address in _answered(nic):

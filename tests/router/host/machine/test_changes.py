@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from router.errors import DeviceError
 from router.host.machine.changes import Entry, Link, Namespace, Sysctl
-from router.host.machine.journal import Change
+from router.host.machine.journal import Change, Journal
 from tests.lab.box import Box, differences
 
 pytestmark = pytest.mark.net
@@ -42,6 +43,26 @@ def test_undo_restores_what_apply_changed(box: Box, change: Change) -> None:
     for _ in range(2):
         change.undo()
         assert not differences(before, box.state())
+
+
+ENTRIES = {name: make for name, make in MAKE.items() if isinstance(make(Box()), Entry)}
+
+
+@pytest.mark.parametrize("make", ENTRIES.values(), ids=ENTRIES)
+def test_what_is_there_already_is_left_alone(
+    box: Box, tmp_path: Path, make: Callable[[Box], Change]
+) -> None:
+    change = make(box)
+    assert isinstance(change, Entry)
+    assert not change.is_settled()
+    change.apply()
+    assert change.is_settled()
+    before = box.state()
+    journal = Journal(tmp_path / "journal")
+    journal.perform(change)
+    assert journal.changes() == []
+    journal.undo()
+    assert not differences(before, box.state())
 
 
 def test_undo_of_what_was_never_applied_does_nothing(box: Box, change: Change) -> None:

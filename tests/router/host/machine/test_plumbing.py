@@ -146,6 +146,19 @@ def a_wan_device_already_in_its_namespace(box: Box) -> Sides:
     return two_nics(box)
 
 
+@mode
+def a_line_set_up_by_hand(box: Box) -> Sides:
+    netns.create(box.wan)
+    box.ip(box.box, "link", "set", "eth2", "netns", box.wan)
+    box.ip(box.wan, "addr", "add", "203.0.113.2/24", "dev", "eth2")
+    box.ip(box.wan, "link", "set", "eth2", "up")
+    box.ip(box.wan, "route", "add", "default", "via", "203.0.113.1")
+    box.ip(box.wan, "neigh", "add", "proxy", "203.0.113.2", "dev", "eth2")
+    box.ip(box.wan, "rule", "add", "pref", "12", "iif", "eth2", "blackhole")
+    box.ip(box.box, "rule", "add", "pref", "10000", "iif", "eth1", "lookup", "29298")
+    return two_nics(box)
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal")
@@ -170,7 +183,8 @@ def test_nothing_remains_in_a_wan_namespace_that_stays(
         netns.create(box.wan)
 
     def state() -> set[str]:
-        shown = (box.ip(box.wan, *what.split()) for what in ("rule", "route show table all"))
+        told = ("rule", "route show table all", "-o addr", "neigh show proxy")
+        shown = (box.ip(box.wan, *what.split()) for what in told)
         links = box.ip(box.wan, "-o", "link").replace(",LOWER_UP", "").replace("NO-CARRIER,", "")
         return {line for text in (*shown, links.split(" state ")[0]) for line in text.splitlines()}
 
@@ -203,12 +217,11 @@ class Dying(Journal):
         super().__init__(path)
         self._lives = lives
 
-    def perform(self, change: Change) -> None:
-        self.note(change)
+    def note(self, change: Change) -> None:
+        super().note(change)
         if not self._lives:
             raise KeyboardInterrupt
         self._lives -= 1
-        change.apply()
 
     def undo(self) -> list[str]:
         return []  # the dead do nothing
@@ -360,6 +373,14 @@ class TestRefusals:
         sentence = self.refused(box, journal, lan, WanSide("wan0", 1500, box.wan, wan_nic()))
         assert sentence.startswith("cannot add route table 29298 dst 192.168.9.0/24 gateway")
         assert sentence.endswith(": Network is unreachable")
+
+    def test_another_default_route_on_the_line(self, box: Box, journal: Journal) -> None:
+        lan, wan = a_line_set_up_by_hand(box)
+        box.ip(box.wan, "route", "replace", "default", "via", "203.0.113.9")
+        sentence = self.refused(box, journal, lan, wan)
+        assert sentence.startswith("cannot add route dst 0.0.0.0/0 gateway 203.0.113.1 on eth2")
+        assert sentence.endswith(": File exists")
+        assert "default via 203.0.113.9" in box.ip(box.wan, "route")
 
     @pytest.mark.usefixtures("box")
     def test_not_root(self, tmp_path: Path) -> None:
