@@ -72,7 +72,7 @@ class _Recording:
         Raises DeviceError when they cannot be written, BrokenPipeError when nobody reads on.
         """
         split = list(split_blocks(blocks))
-        self._dropped = max(self._dropped, *(dropped_in(*block) for block in split))
+        self._dropped = max([self._dropped, *(dropped_in(*block) for block in split)])
         try:
             if self._target is None:
                 self._target = self._open()

@@ -15,12 +15,11 @@ from router.cli.tables import print_table, table
 from router.config import load
 from router.devices import Side
 from router.errors import DeviceError
+from router.host.control.pcapng import EPB_OUTBOUND
 
 __all__ = ["explain"]
 
 BETWEEN_PACKETS_S = 0.001  # seconds from one packet on the command line to the next
-
-EPB_OUTBOUND = 2  # pcapng's direction of a packet that was sent and not received
 
 
 class _Given(NamedTuple):

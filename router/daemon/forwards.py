@@ -43,10 +43,7 @@ class RunningForwards:
         Raises ConfigError when it is wrong or not one rule, ControlError when it claims what
         another one has.
         """
-        rules = self._config.parse_forwards(text, ORIGIN)
-        if len(rules) != 1:
-            raise ConfigError([f"{text!r} is not one rule; give one at a time"])
-        rule = replace(rules[0], origin=ORIGIN)
+        rule = replace(self._one_rule(text), origin=ORIGIN)
 
         def add(forwarder: Forwarder, now: float) -> None:
             together = (*forwarder.forwards, rule)
@@ -56,6 +53,18 @@ class RunningForwards:
 
         await asyncio.wrap_future(self._dataplane.submit(add))
         return _shown(rule)
+
+    def _one_rule(self, text: str) -> _Rule:
+        """Read one rule; what is wrong is said of `rule`, the name of the argument."""
+        try:
+            rules = self._config.parse_forwards(text, ORIGIN)
+        except ConfigError as error:
+            raise ConfigError(
+                [f"rule: {problem.removeprefix(f'{ORIGIN}:1: ')}" for problem in error.problems]
+            ) from None
+        if len(rules) != 1:
+            raise ConfigError([f"rule: {text!r} is not one rule; give one at a time"])
+        return rules[0]
 
     async def remove(self, text: str) -> dict[str, str]:
         """Take out of force the rule that reads `text`, or `text -> ...`, and return it.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 __all__ = [
     "ENHANCED_PACKET",
+    "EPB_OUTBOUND",
     "cut_blocks",
     "dropped_in",
     "packet_block",

@@ -149,11 +149,8 @@ class ControlApi:
             return format_address(parse_address(host))
         except ValueError:
             names = ", ".join(sorted(self._host_names.values())) or "none"
-            raise ConfigError(
-                [
-                    f"host: {host!r} is neither an IPv4 address nor a host with a name; these are: {names}"
-                ]
-            ) from None
+            problem = f"host: {host!r} is neither an IPv4 address nor a host with a name"
+            raise ConfigError([f"{problem}; these are: {names}"]) from None
 
     def _host_name(self, row: dict[str, Any]) -> str:
         return self._host_names.get(_address(row["internal"]), "")

@@ -34,9 +34,9 @@ def test_add_is_for_this_run_only_and_says_so(running: RunningRouter) -> None:
     ("rule", "code", "sentence"),
     [
         ("tcp 25 -> 192.168.1.11", 1, "postroad: "),
-        ("tcp 99999 -> 192.168.1.11", 2, "control:1: "),
+        ("tcp 99999 -> 192.168.1.11", 2, "rule: '99999' is not a port"),
         ("tcp 26 -> 8.8.8.8", 2, "8.8.8.8"),
-        ("# nothing", 2, "'# nothing' is not one rule"),
+        ("# nothing", 2, "rule: '# nothing' is not one rule"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(
