@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# constraints.txt has the version of every package that was tested together.
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 export PYTHON
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -12,24 +14,34 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:   # apt-get runs one at a time
-.PHONY: help dev packages-build packages-demo packages-test packages-bench demo check lint \
+.PHONY: help dev runtime packages-demo packages-test packages-bench demo check lint \
         test test-unit test-net fuzz bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: $(VENV)/.installed ## virtual environment with everything for development, in .venv
+dev: $(VENV)/.dev ## virtual environment with everything for development, in .venv
+runtime: $(VENV)/.runtime
 
-# The stamp lies inside the environment, so that removing the one removes the other.
-$(VENV)/.installed: pyproject.toml | packages-build
+# The stamps lie inside the environment, so that removing the one removes the others. Packages of
+# the system are looked at only where the environment is made.
+$(VENV)/.made:
+	@scripts/apt-packages build
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-packages-build packages-demo packages-test packages-bench: packages-%:
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/.made
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+packages-demo packages-test packages-bench: packages-%:
 	@scripts/apt-packages $*
 
-demo: packages-demo dev ## the namespace lab: hosts, router, servers outside, traffic both ways (root)
+demo: packages-demo runtime ## the namespace lab: hosts, router, servers outside, traffic both ways (root)
 	$(BIN)/postroad lab demo
 
 check: lint test-unit ## lint, types, import rules and unit tests; needs no root

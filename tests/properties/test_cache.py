@@ -101,6 +101,7 @@ def test_cache_on_and_off_cannot_be_told_apart(scene: str) -> None:
     assert tally["hits"] > _HITS_WANTED * tally["packets"], tally
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ODDITIES)
 def test_each_oddity_alone_in_each_cached_session(field: str) -> None:
     small = replace(MASQUERADE, line_mtu=1280)

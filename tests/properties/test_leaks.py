@@ -179,6 +179,7 @@ _ANSWERING = replace(
 )
 
 
+@pytest.mark.slow
 def test_nothing_leaks_and_nothing_grows() -> None:
     tally: Counter[str] = Counter()
 
