@@ -1,7 +1,9 @@
 """Whole labs, by the command line, as a person has them."""
 
+import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sysconfig
@@ -10,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from pyroute2 import NetlinkError
 
 from router.errors import RouterError
 from router.host.machine import netns
@@ -162,6 +165,65 @@ def test_one_that_does_not_start_says_why_and_leaves_nothing(
     with pytest.raises(RouterError, match=r"router ended at once.*last words:\n.*forward.rules:1"):
         build.up(name)
     assert _remains(Lab(name, f"pr-{name}")) == []
+
+
+@pytest.mark.parametrize(
+    ("without", "sentence"),
+    [
+        ("setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin", "which this machine refuses"),
+        ("unshare -m sh -c 'mount --bind -o ro /etc /etc && exec \"$@\"' -", "Read-only"),
+    ],
+    ids=["no right to make namespaces", "/etc cannot be written"],
+)  # fmt: skip
+def test_what_the_machine_refuses_is_one_sentence(name: str, without: str, sentence: str) -> None:
+    line = [*shlex.split(without), str(POSTROAD), "lab", "up", "--name", name]
+    said = subprocess.run(line, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert said.returncode == 1
+    assert said.stderr.startswith("postroad: a lab makes ")
+    assert sentence in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+    assert name not in {one.name for one in registry.every()}
+
+
+def test_without_veth_and_bridge_it_is_one_sentence(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_prefix: str) -> None:
+        raise NetlinkError(errno.EOPNOTSUPP)
+
+    monkeypatch.setattr(topology, "build", refuse)
+    with pytest.raises(RouterError, match=r"veth pairs and a bridge.*: Operation not supported$"):
+        build.up(name)
+
+
+def test_a_lab_whose_record_is_damaged_is_taken_down(name: str) -> None:
+    lab = build.up(name)
+    record = lab.directory / "lab.json"
+    record.write_text(record.read_text()[:40])
+    try:
+        assert f"{record} is damaged" in _postroad("lab", "status").stderr
+    finally:
+        said = _postroad("lab", "down", "--name", name)
+    assert (said.returncode, said.stdout) == (0, f"The lab {name} is gone.\n")
+    assert _remains(lab) == []
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_folder_in_etc_goes_if_a_lab_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, ours: bool
+) -> None:
+    etc = tmp_path / "netns"
+    monkeypatch.setattr(topology, "_ETC", etc)
+    monkeypatch.setattr(topology, "_ETC_IS_OURS", etc / ".postroad-lab")
+    if not ours:
+        etc.mkdir()
+    prefix = f"pr-{name}"
+    try:
+        topology.build(prefix)
+        assert len(list(etc.glob("*/resolv.conf"))) == 3
+    finally:
+        topology.remove(prefix)
+    assert etc.exists() is not ours
 
 
 def test_there_is_nothing_to_take_down_twice(name: str) -> None:

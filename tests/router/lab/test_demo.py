@@ -56,13 +56,41 @@ def test_a_failed_step_fails_the_demonstration(
     def fail(stage: Stage) -> None:
         stage.run("alice", "echo this was said; exit 3")
 
-    monkeypatch.setattr(demo, "STEPS", (Step("this one fails", fail), STEPS[-3]))
+    def stumble(_stage: Stage) -> None:
+        raise LookupError("nothing there")
+
+    steps = (Step("this one fails", fail), Step("this one stumbles", stumble), STEPS[-3])
+    monkeypatch.setattr(demo, "STEPS", steps)
     assert _exit_code_of_demo() == 1
     said = capfd.readouterr().out
     assert "ended with exit code 3 instead of 0\nthis was said\n" in said
-    assert "1 of 2 steps succeeded" in said
+    assert "FAILED: LookupError: nothing there" in said
+    assert "1 of 3 steps succeeded" in said
     assert "What the router has logged" in said
     assert not _has_lab(os.getpid())
+
+
+def test_a_failed_table_fails_the_demonstration(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "STEPS", ())
+    monkeypatch.setattr(demo, "_TABLES", ("sessions --protocol foo", "status"))
+    assert _exit_code_of_demo() == 1
+    assert "FAILED: exit code 2" in capfd.readouterr().out
+
+
+def test_killed_it_leaves_a_lab_that_the_next_up_removes() -> None:
+    with subprocess.Popen([POSTROAD, "lab", "demo"], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert "namespaces pr-" in running.stdout.readline()
+        running.kill()
+    left = registry.find(f"demo-{running.pid}")
+    assert process.is_alive(left.process("router"))
+    assert not left.is_alive
+    with registry.locked():
+        build.sweep()
+    assert not _has_lab(running.pid)
+    assert not process.is_alive(left.process("router"))
 
 
 def test_a_command_without_end_fails_its_step(

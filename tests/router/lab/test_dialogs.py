@@ -66,6 +66,13 @@ def test_a_conversation(
     assert {event.service for event in events} == {dialog.service}
 
 
+def test_lines_that_are_no_events_are_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    lines = ["", "Traceback (most recent call last):", "2026-01-02T03:04:05.678+00:00 smtp a b"]
+    log.write_text("\n".join([*lines, "2026-01-02T03:04:05.678+00:00 smtp a:1 b:2 greeted"]))
+    assert [event.what for event in eventlog.events(log)] == ["greeted"]
+
+
 async def _converse(dialog: dialogs.Dialog, said: bytes) -> list[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

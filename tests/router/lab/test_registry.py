@@ -94,6 +94,32 @@ def test_a_lab_lives_while_its_router_does(tmp_path: Path) -> None:
         process.stop(router, grace_s=5)
 
 
+def test_a_lab_lives_no_longer_than_its_owner(tmp_path: Path) -> None:
+    owner = process.start("owner", "", ("sleep", "60"), tmp_path / "log")
+    with registry.locked():
+        registry.save(registry.reserve("one", owner).with_process(process.current("router")))
+    try:
+        assert registry.find("one").is_alive
+    finally:
+        process.stop(owner, grace_s=5)
+    assert not registry.find("one").is_alive
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": "one", "processes": 3}', "\xff"])
+def test_a_damaged_record_is_one_sentence_and_can_be_salvaged(root: Path, text: str) -> None:
+    with registry.locked():
+        lab = registry.reserve("one")
+    record = root / "one" / "lab.json"
+    record.write_bytes(text.encode("latin-1"))
+    lab.config.write_text(f'netns = "{lab.prefix}-wan"')
+    for read in (lambda: registry.find("one"), registry.every):
+        with pytest.raises(RouterError, match=f"{record} is damaged; .*lab down --name one"):
+            read()
+    assert registry.salvage("one") == lab
+    lab.config.unlink()
+    assert registry.salvage("one").prefix == ""
+
+
 def test_the_lock_lets_one_in_at_a_time(root: Path) -> None:
     order = []
 
