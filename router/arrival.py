@@ -7,14 +7,12 @@ from router.nat.fragments import DatagramKey
 from router.reasons import Reason
 from router.wire.gso import offload_fits
 from router.wire.icmpv4 import Icmp, Type
-from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP, IPv4
+from router.wire.ipv4 import IPv4
 from router.wire.malformed import Malformed
-from router.wire.transport import Transport, parse_transport
+from router.wire.transport import WITH_PORTS, Transport, parse_transport
 from router.wire.vnet import VNET_HEADER_LENGTH, VnetHeader
 
 __all__ = ["Arrival", "check"]
-
-_WITH_PORTS = frozenset({PROTO_ICMP, PROTO_TCP, PROTO_UDP})
 
 
 class Arrival(NamedTuple):
@@ -40,7 +38,7 @@ class Arrival(NamedTuple):
     @property
     def ports_elsewhere(self) -> bool:
         """Whether the ports were in another fragment."""
-        return bool(self.packet.fragment_offset) and self.packet.protocol in _WITH_PORTS
+        return bool(self.packet.fragment_offset) and self.packet.protocol in WITH_PORTS
 
 
 def check(buffer: bytearray, length: int, side: Side, now: float) -> Arrival | Malformed | Reason:
@@ -49,7 +47,8 @@ def check(buffer: bytearray, length: int, side: Side, now: float) -> Arrival | M
     if isinstance(packet, Malformed):
         return packet
     if packet.source_routed:
-        return Reason.SOURCE_ROUTED
+        options = packet.options()
+        return options if isinstance(options, Malformed) else Reason.SOURCE_ROUTED
     transport = parse_transport(packet)
     if isinstance(transport, Malformed):
         return transport

@@ -176,18 +176,18 @@ class Forwarder:
             return self._error(arrival, router, Refusal(way, Type.UNREACHABLE, prohibited))
         return self._drop(way)
 
-    def _decide_outbound(self, arrival: Arrival, *, hairpin: bool) -> _Way | Reason:
+    def _decide_outbound(self, arrival: Arrival, *, hairpin: bool) -> _Way | Reason | Malformed:
         packet, transport = arrival.packet, arrival.transport
         if arrival.ports_elsewhere:
             return self._hold(arrival)
         known = len(self._nat.table)
         session = self._nat.outbound(packet, transport, arrival.now)
-        if isinstance(session, Reason):
+        if not isinstance(session, Session):
             return session
         self._note_decision(arrival, Reason.NEW_SESSION, known)
         if hairpin:
             way = self._turn_back(arrival, session)
-            if isinstance(way, Reason):  # it got as far as our own outside, and opens that way
+            if not isinstance(way, _Way):  # it got as far as our own outside, and opens that way
                 self._nat.note(session, packet, transport, arrival.now, outbound=True)
             return way
         return _Way((_Step(session, outbound=True),), self._identify(arrival))
@@ -201,7 +201,7 @@ class Forwarder:
             return former.identification
         return self._departure.next_identification()
 
-    def _turn_back(self, arrival: Arrival, session: Session) -> _Way | Reason:
+    def _turn_back(self, arrival: Arrival, session: Session) -> _Way | Reason | Malformed:
         """Decide the second half of a hairpin on the packet as the first half makes it."""
         if not self._config.nat.hairpinning:
             return Reason.UNSOLICITED
@@ -212,7 +212,7 @@ class Forwarder:
         assert not isinstance(transport, Malformed)
         back = self._nat.inbound(packet, transport, arrival.now, hairpin=True)
         _restore(packet, original)
-        if isinstance(back, Reason):
+        if not isinstance(back, Session):
             return back
         steps = (_Step(session, outbound=True), _Step(back, outbound=False))
         return _Way(steps, self._identify(arrival))
@@ -248,20 +248,22 @@ class Forwarder:
 
     def _to_lan(self, arrival: Arrival) -> Verdict:
         way = self._way(arrival) or self._decide_inbound(arrival)
-        if isinstance(way, Reason):
+        if not isinstance(way, _Way):
             return self._drop(way)
-        router = arrival.packet.destination
-        refused = self._refuse(arrival, router, Side.LAN)
-        if refused is not None:
-            return refused
-        return self._follow(arrival, way, Side.LAN)
+        assert self._line_address is not None
+        refused = self._refuse(arrival, self._line_address, Side.LAN)
+        if refused is None:
+            return self._follow(arrival, way, Side.LAN)
+        for step in way.steps:
+            self._nat.close_unused(step.session, arrival.now)
+        return refused
 
-    def _decide_inbound(self, arrival: Arrival) -> _Way | Reason:
+    def _decide_inbound(self, arrival: Arrival) -> _Way | Reason | Malformed:
         if arrival.ports_elsewhere:
             return self._hold(arrival)
         known = len(self._nat.table)
         session = self._nat.inbound(arrival.packet, arrival.transport, arrival.now)
-        if isinstance(session, Reason):
+        if not isinstance(session, Session):
             return session
         reason = Reason.FORWARDED if session.mapping.static else Reason.FILTER_PASSED
         self._note_decision(arrival, reason, known)
@@ -302,6 +304,7 @@ class Forwarder:
         if self._emit(arrival, side, reason) is not Verdict.ANSWERED:
             self._effects.append(Transmit(side, bytes(packet.buffer[: packet.end])))
         self._release(released, arrival.side, arrival.now)
+        self.last_reason = reason
         return Verdict.ANSWERED
 
     def _release(self, frames: Sequence[bytes], side: Side, now: float) -> None:
@@ -338,14 +341,16 @@ class Forwarder:
     # Answers and accounts
 
     def _local(self, arrival: Arrival) -> Verdict:
-        answer = self._answers.local(arrival.packet, arrival.transport, arrival.now)
+        answer = self._answers.local(arrival)
         if answer is None:
             return self._drop(Reason.LOCAL_IGNORED)
         return self._answer(arrival.side, answer, Reason.LOCAL)
 
     def _error(self, arrival: Arrival, router: int, refusal: Refusal) -> Verdict:
         reason, type_, code, mtu = refusal
-        answer = self._answers.error(router, arrival.packet, type_, code, now=arrival.now, mtu=mtu)
+        answer = self._answers.error(
+            arrival.side, router, arrival.packet, type_, code, now=arrival.now, mtu=mtu
+        )
         return self._answer(arrival.side, answer, reason) if answer else self._drop(reason)
 
     def _answer(self, side: Side, packet: bytes, reason: Reason) -> Verdict:
@@ -383,9 +388,8 @@ class Forwarder:
         for held in self._nat.expire(now):
             packet = IPv4.parse(bytearray(held), 0, len(held), quoted=True)
             assert isinstance(packet, IPv4)
-            code = Unreachable.PORT
             answer = self._answers.error(
-                packet.destination, packet, Type.UNREACHABLE, code, now=now
+                Side.WAN, packet.destination, packet, Type.UNREACHABLE, Unreachable.PORT, now=now
             )
             if answer is not None:
                 self._effects.append(Transmit(Side.WAN, PLAIN + answer))

@@ -119,6 +119,8 @@ class LimitsSection(Section):
 
     sessions: Count = _LIMITS.sessions
     sessions_per_host: Count = _LIMITS.sessions_per_host
+    inbound_sessions: Count = _LIMITS.inbound_sessions
+    inbound_sessions_per_host: Count = _LIMITS.inbound_sessions_per_host
     unsolicited_syns: Count = _LIMITS.unsolicited_syns
     fragmented_datagrams: Count = _LIMITS.fragmented_datagrams
     fragment_bytes: Size = _LIMITS.fragment_bytes

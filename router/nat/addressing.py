@@ -13,6 +13,12 @@ from router.wire.address import Network
 __all__ = ["Addressing", "MasqueradeAddressing", "OneToOneAddressing", "RoutedAddressing"]
 
 
+_PRIVATE = tuple(
+    Network.parse(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+)  # RFC 1918, and RFC 6598's shared space
+
+
 class Addressing(Protocol):
     """Pairs internal hosts with external addresses (RFC 4787 REQ-2, paired pooling)."""
 
@@ -68,12 +74,15 @@ class MasqueradeAddressing:
 
 
 class RoutedAddressing:
-    """Public addresses on the LAN: internal and external are the same."""
+    """Public addresses on the LAN: internal and external are the same.
+
+    Private networks beside them have no external address, so their hosts are refused.
+    """
 
     exclusive = True
 
     def __init__(self, networks: tuple[Network, ...]) -> None:
-        self._networks = networks
+        self._networks = tuple(n for n in networks if not _is_private(n))
 
     def set_line_address(self, address: int | None) -> None:
         """Nothing to do: the line's address serves the router alone."""
@@ -83,8 +92,8 @@ class RoutedAddressing:
         return any(address in network for network in self._networks)
 
     def acquire(self, internal: int, now: float) -> int | None:  # noqa: ARG002
-        """Return the host's own address."""
-        return internal
+        """Return the host's own address, None where it is private."""
+        return internal if self.owns(internal) else None
 
     def release(self, internal: int, now: float) -> None:
         """Nothing to do: nothing was bound."""
@@ -92,6 +101,10 @@ class RoutedAddressing:
     def host_of(self, external: int) -> int | None:
         """Return the address itself."""
         return external if self.owns(external) else None
+
+
+def _is_private(network: Network) -> bool:
+    return any(network.address in private for private in _PRIVATE)
 
 
 class _Idle(NamedTuple):

@@ -6,8 +6,9 @@ released behind it. Nothing is reassembled.
 
 * A datagram is known by source, destination, protocol and identification, as on the wire (RFC 791).
 * Datagrams that are decided and datagrams that wait are bounded apart, the latter also in bytes.
-  Where a bound is reached the oldest of its kind is forgotten: a flood pushes out mostly itself,
-  and never what is already on its way (REQ-14a).
+  Where a bound is reached the oldest of its kind is forgotten. A flood of later fragments never
+  pushes out what is already on its way; one of first fragments must bring thousands in the
+  moment an orderly datagram takes to pass (REQ-14a).
 * A datagram is forgotten `timeout_s` after its way was decided, or after its first held piece.
 """
 
@@ -20,6 +21,7 @@ from router.wire.ipv4 import IPv4
 
 __all__ = ["DatagramKey", "Fragments"]
 
+_OVERHEAD = 128  # bytes of a Python object and its places in lists, rounded up
 Way = TypeVar("Way")
 
 
@@ -78,7 +80,7 @@ class Fragments(Generic[Way]):
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return ()
-        self.held_bytes -= sum(map(len, waiting.held))
+        self.held_bytes -= sum(map(_cost, waiting.held))
         return waiting.held
 
     def hold(self, key: DatagramKey, frame: bytes, now: float) -> None:
@@ -88,7 +90,7 @@ class Fragments(Generic[Way]):
                 self._forget_oldest_waiting()
             self._waiting[key] = _Waiting(now + self._timeout_s, [])
         self._waiting[key].held.append(frame)
-        self.held_bytes += len(frame)
+        self.held_bytes += _cost(frame)
         while self.held_bytes > self._max_bytes:
             self._forget_oldest_waiting()
 
@@ -107,4 +109,9 @@ class Fragments(Generic[Way]):
 
     def _forget_oldest_waiting(self) -> None:
         _, waiting = self._waiting.popitem(last=False)
-        self.held_bytes -= sum(map(len, waiting.held))
+        self.held_bytes -= sum(map(_cost, waiting.held))
+
+
+def _cost(frame: bytes) -> int:
+    """Return the memory a held frame takes, so that many small ones do not take more."""
+    return len(frame) + _OVERHEAD

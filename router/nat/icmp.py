@@ -31,7 +31,7 @@ _QUOTED_TRANSPORT = 8  # bytes of the quoted packet's data every error carries (
 
 def find_session(
     table: SessionTable, packet: IPv4, message: Icmp, *, outbound: bool
-) -> Session | Reason:
+) -> Session | Reason | Malformed:
     """Return the session the error is about, or why it does not pass.
 
     Redirects never cross a router and source quench is obsolete (RFC 6633).
@@ -40,7 +40,7 @@ def find_session(
         return Reason.ICMP_REFUSED
     quote = quoted_packet(packet)
     if isinstance(quote, Malformed):
-        return Reason.MALFORMED
+        return quote
     endpoints = _endpoints(quote)
     if endpoints is None or quote.source != packet.destination:
         return Reason.NO_SESSION  # an error goes to the sender of what it quotes

@@ -19,11 +19,11 @@ from router.nat.table import Mapping, MappingKey, SessionTable
 from router.nat.types import MappingBehavior, NatConfig, OneToOne, Routed
 from router.reasons import Reason
 from router.wire.address import Endpoint, Network
-from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP
+from router.wire.ipv4 import PROTO_ICMP, PROTO_UDP
+from router.wire.transport import WITH_PORTS
 
-__all__ = ["WITH_PORTS", "MappingMaker"]
+__all__ = ["MappingMaker"]
 
-WITH_PORTS = frozenset({PROTO_ICMP, PROTO_TCP, PROTO_UDP})  # ports, or query ids that serve as such
 _QUERY_IDS = range(1, 65536)  # id 0 is left out so that no all-zero ICMP message arises
 _LOW_PORTS = range(1, 1024)  # RFC 4787 REQ-3a
 
@@ -38,12 +38,12 @@ class MappingMaker:
         self._table = table
         self._rng = rng
         self._pools: dict[tuple[int, int], PortPool] = {}
-        self._forwards = Forwards()
+        self.forwards = Forwards()
         self.addressing = _addressing(config, lan_networks)
 
     def use_forwards(self, forwards: Forwards) -> None:
         """Keep dynamic mappings off the ports of `forwards`, and let servers speak from them."""
-        self._forwards = forwards
+        self.forwards = forwards
         for (protocol, _), pool in self._pools.items():
             pool.reserve(forwards.reserved(protocol))
 
@@ -77,8 +77,8 @@ class MappingMaker:
         address = self.addressing.acquire(internal.address, now)
         if address is None:
             return Reason.NO_PORT
-        static_port = self._forwards.external_port(protocol, internal)
-        if static_port is not None:
+        static_port = self.forwards.external_port(protocol, internal)
+        if static_port is not None and self._is_unclaimed(protocol, address, static_port):
             return self._claim(key, Endpoint(address, static_port), now)
         port: int | None = internal.port
         if self._shares_ports(protocol):
@@ -93,8 +93,17 @@ class MappingMaker:
         self, protocol: int, internal: Endpoint, external: Endpoint, remote: Endpoint, now: float
     ) -> Mapping:
         """Return a mapping that leads from `external` to `internal` because a rule says so."""
+        key = self._key(protocol, internal, remote)
+        mapping = self._table.mapping(key)
+        if mapping is not None and mapping.external == external:
+            return mapping
         self.addressing.acquire(internal.address, now)
-        return self._claim(self._key(protocol, internal, remote), external, now)
+        return self._claim(key, external, now)
+
+    def _is_unclaimed(self, protocol: int, address: int, port: int) -> bool:
+        """Whether a forward's port is not still with a mapping older than the forward."""
+        holder = self._table.mapping_at(protocol, Endpoint(address, port))
+        return holder is None or holder.static
 
     def _claim(self, key: MappingKey, external: Endpoint, now: float) -> Mapping:
         if self._shares_ports(key[0]):
@@ -106,16 +115,16 @@ class MappingMaker:
         return protocol in WITH_PORTS and not self.addressing.exclusive
 
     def forget_unused(self, mapping: Mapping, now: float) -> None:
-        """Give back what a mapping took that got no session."""
+        """Give back what a mapping took that got no session; nobody has seen its port."""
         if not mapping.sessions:
-            self.release(mapping, now)
+            self.release(mapping, now, rest=False)
 
-    def release(self, mapping: Mapping, now: float) -> None:
+    def release(self, mapping: Mapping, now: float, *, rest: bool = True) -> None:
         """Give back the address and port of a mapping that is gone."""
         self.addressing.release(mapping.internal.address, now)
         if self._shares_ports(mapping.protocol):
             pool = self._pool(mapping.protocol, mapping.external.address)
-            pool.release(mapping.external.port, mapping.internal, now)
+            pool.release(mapping.external.port, mapping.internal, now, rest=rest)
 
     def forget_pools(self) -> None:
         """Forget the ports of addresses that are no longer ours."""
@@ -125,7 +134,7 @@ class MappingMaker:
     def _pool(self, protocol: int, address: int) -> PortPool:
         pool = self._pools.get((protocol, address))
         if pool is None:
-            reserved = self._forwards.reserved(protocol)
+            reserved = self.forwards.reserved(protocol)
             pool = PortPool(self._port_rules(protocol), reserved, self._rng)
             self._pools[protocol, address] = pool
         return pool

@@ -8,25 +8,25 @@ find that the packet cannot go on (no hops left, too big) and answers with the p
 * `translate` edits the packet one way. `note` does the session's bookkeeping: TCP state, timer,
   counters, and the rewrites in the cache once a session is worth it.
 
-Inbound packets are matched in this order: their session; a port forward; the mapping with that
-external endpoint, if its filtering admits the remote; the default host. Hairpinning is `outbound`
-and `translate`, then `inbound` and `translate` on the same packet, so the internal server sees the
-external address of the client (RFC 4787 REQ-9a).
+Inbound packets belong to a session or are for `router.nat.filtering` to judge. Hairpinning is
+`outbound` and `translate`, then `inbound` and `translate` on the same packet, so the internal
+server sees the external address of the client (RFC 4787 REQ-9a).
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from router.devices import KernelHops, Rng, Side, Verdict
 from router.fastpath import Rewrite, RewriteCache
 from router.nat.deadlines import earlier
+from router.nat.filtering import Filtering
 from router.nat.forwards import Forwards
 from router.nat.icmp import find_session, translate_error
-from router.nat.mappings import WITH_PORTS, MappingMaker
-from router.nat.table import Mapping, Session, SessionTable
-from router.nat.tcp import CACHEABLE, Tracker
+from router.nat.mappings import MappingMaker
+from router.nat.table import Direction, Mapping, Session, SessionTable
+from router.nat.tcp import LONG_LIVED, Tracker
 from router.nat.types import (
     DefaultHost,
-    FilteringBehavior,
     ForwardRule,
     NatConfig,
     UnsolicitedSyn,
@@ -36,12 +36,14 @@ from router.reasons import Reason
 from router.wire.address import Endpoint, Network
 from router.wire.icmpv4 import Icmp
 from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP, IPv4
+from router.wire.malformed import Malformed
 from router.wire.tcp import Flag, Tcp
-from router.wire.transport import Transport, translate
+from router.wire.transport import WITH_PORTS, Transport, translate
 from router.wire.udp import Udp
 
 __all__ = ["Nat"]
 
+_CLOSED_AT_ONCE = 500  # sessions, about 5 ms; the timer comes round again for the rest
 _HANDSHAKE = Flag.SYN | Flag.ACK | Flag.RST | Flag.FIN
 
 
@@ -64,11 +66,16 @@ class Nat:
         self.table = SessionTable()
         self._maker = MappingMaker(config, lan_networks, self.table, rng)
         self._addressing = self._maker.addressing
-        self.forwards = Forwards(forwards)
-        self._maker.use_forwards(self.forwards)
+        self._maker.use_forwards(Forwards(forwards))
+        self._filtering = Filtering(config.filtering, self.table, self._maker)
         self.unsolicited = UnsolicitedSyns(
             config.timeouts.unsolicited_syn, config.limits.unsolicited_syns
         )
+
+    @property
+    def forwards(self) -> Forwards:
+        """The rules in force."""
+        return self._maker.forwards
 
     # Deciding
 
@@ -76,7 +83,9 @@ class Nat:
         """Whether packets to `address` are for a session, a forward or nobody."""
         return self._addressing.owns(address)
 
-    def outbound(self, packet: IPv4, transport: Transport, now: float) -> Session | Reason:
+    def outbound(
+        self, packet: IPv4, transport: Transport, now: float
+    ) -> Session | Reason | Malformed:
         """Return the session of a packet from the LAN, opened if the packet may open one."""
         if isinstance(transport, Icmp) and not _is_query(transport):
             return find_session(self.table, packet, transport, outbound=True)
@@ -91,15 +100,14 @@ class Nat:
         mapping = self._maker.dynamic(packet.protocol, internal, remote, now)
         if isinstance(mapping, Reason):
             return mapping
-        return self._open(mapping, remote, transport, now, outbound=True, refreshed_at=now)
+        return self._open(mapping, remote, transport, now, Direction.OUTBOUND, now)
 
     def inbound(
         self, packet: IPv4, transport: Transport, now: float, *, hairpin: bool = False
-    ) -> Session | Reason:
+    ) -> Session | Reason | Malformed:
         """Return the session of a packet to an external address, opened if a rule says so.
 
-        A `hairpin` packet comes from one of our own hosts; filtering and the sources of forwards
-        are about strangers and do not apply to it.
+        A `hairpin` packet comes from one of our own hosts.
         """
         if isinstance(transport, Icmp) and not _is_query(transport):
             return find_session(self.table, packet, transport, outbound=False)
@@ -109,60 +117,21 @@ class Nat:
             return session
         if not _may_open_inbound(transport):
             return Reason.NO_SESSION
-        found = self._admit(packet.protocol, external, remote, now, hairpin=hairpin)
-        if isinstance(found, Reason):
+        admission = self._filtering.admit(packet.protocol, external, remote, hairpin=hairpin)
+        if isinstance(admission, Reason):
             if not hairpin:
                 self._hold_syn(packet, transport, external, remote, now)
-            return found
-        mapping, refreshed_at = found
-        host = mapping.internal.address
-        if self._at_limit(host) or self._at_inbound_limit(host):
-            self._maker.forget_unused(mapping, now)
+            return admission
+        host = admission.target.address
+        if self._at_limit(host) or (not hairpin and self._at_inbound_limit(host)):
             return Reason.LIMIT
-        return self._open(
-            mapping, remote, transport, now, outbound=False, refreshed_at=refreshed_at
+        mapping = admission.mapping or self._maker.static(
+            packet.protocol, admission.target, external, remote, now
         )
-
-    def _admit(
-        self, protocol: int, external: Endpoint, remote: Endpoint, now: float, *, hairpin: bool
-    ) -> tuple[Mapping, float] | Reason:
-        """Return the mapping that lets a stranger in and since when it counts as used."""
-        host = None
-        if self._addressing.exclusive:
-            host = self._addressing.host_of(external.address)
-            if host is None:
-                return Reason.UNSOLICITED
-        source = None if hairpin else remote.address
-        target = self.forwards.target(protocol, external.port, source, host)
-        if isinstance(target, Reason):
-            return target
-        mapping = self.table.mapping_at(protocol, external)
-        if target is None:
-            if mapping is not None and (hairpin or self._permits(mapping, remote)):
-                inbound_counts = self._config.inbound_refresh or protocol == PROTO_TCP
-                return mapping, now if inbound_counts else mapping.active_at()
-            target = self.forwards.default_target(external.port, source, host)
-            if target is None or (mapping is not None and mapping.internal != target):
-                return Reason.UNSOLICITED if mapping is None else Reason.FILTERED
-        if mapping is None or mapping.internal != target:
-            mapping = self._maker.static(protocol, target, external, remote, now)
-        return mapping, now
-
-    def _permits(self, mapping: Mapping, remote: Endpoint) -> bool:
-        """Whether filtering lets `remote` in (RFC 4787, section 5).
-
-        At a forward everyone comes in by the rule. When the rule is taken back, what is left of
-        its mapping admits only addresses that the server itself has turned to.
-        """
-        independent = self._config.filtering is FilteringBehavior.ENDPOINT_INDEPENDENT
-        if independent and not mapping.static:
-            return True
-        return self._permit(remote) in mapping.permitted
-
-    def _permit(self, remote: Endpoint) -> Endpoint:
-        """Return as much of the remote endpoint as filtering looks at."""
-        by_port = self._config.filtering is FilteringBehavior.ADDRESS_AND_PORT_DEPENDENT
-        return remote if by_port else Endpoint(remote.address, 0)
+        counts = self._config.inbound_refresh or packet.protocol == PROTO_TCP
+        refreshed_at = now if counts or not admission.by_filter else mapping.active_at()
+        direction = Direction.HAIRPIN if hairpin else Direction.INBOUND
+        return self._open(mapping, remote, transport, now, direction, refreshed_at)
 
     def _hold_syn(
         self, packet: IPv4, transport: Transport, external: Endpoint, remote: Endpoint, now: float
@@ -181,10 +150,10 @@ class Nat:
         return full or table.count_of(internal) >= limits.sessions_per_host
 
     def _at_inbound_limit(self, internal: int) -> bool:
-        """Whether strangers have used up their half, which is never the half the LAN needs."""
+        """Whether strangers have used up their share, which is never what the LAN needs."""
         limits, table = self._config.limits, self.table
-        full = table.inbound_count >= limits.sessions / 2
-        return full or table.inbound_count_of(internal) >= limits.sessions_per_host / 2
+        full = table.inbound_count >= limits.inbound_sessions
+        return full or table.inbound_count_of(internal) >= limits.inbound_sessions_per_host
 
     # Sessions
 
@@ -194,10 +163,10 @@ class Nat:
         remote: Endpoint,
         transport: Transport,
         now: float,
-        *,
-        outbound: bool,
+        direction: Direction,
         refreshed_at: float,
     ) -> Session | Reason:
+        outbound = direction is Direction.OUTBOUND
         if self.table.by_internal(mapping.protocol, mapping.internal, remote):
             self._maker.forget_unused(mapping, now)  # two forwards lead one remote to one endpoint
             return Reason.CONFLICT
@@ -208,11 +177,11 @@ class Nat:
             remote,
             Rewrite(Verdict.TO_WAN, (internal, remote), (external, remote), hop),
             Rewrite(Verdict.TO_LAN, (remote, external), (remote, internal), hop),
-            opened_outbound=outbound,
+            direction=direction,
             inbound_refreshes=self._config.inbound_refresh or mapping.protocol == PROTO_TCP,
             refreshed_at=refreshed_at,
             tracker=Tracker(transport, outbound=outbound) if isinstance(transport, Tcp) else None,
-            permit=self._permit(remote),
+            permit=self._filtering.permit(remote),
         )
         self.table.open(session)
         if outbound and isinstance(transport, Tcp):
@@ -262,7 +231,7 @@ class Nat:
                 rewrite.window = transport.window
         else:
             refreshes = outbound or session.inbound_refreshes
-        if outbound and (session.opened_outbound or not session.mapping.static):
+        if outbound and (session.direction is Direction.OUTBOUND or not session.mapping.static):
             self.table.grant(session)
         if refreshes:
             session.refreshed_at = now
@@ -280,13 +249,15 @@ class Nat:
             return
         protocol = session.mapping.protocol
         if session.tracker is not None:
-            steady = session.tracker.state in CACHEABLE
+            steady = session.tracker.state in LONG_LIVED
         else:
             used = session.outbound.packets + session.inbound.packets
             steady = protocol == PROTO_UDP and used > 1
         if steady and not self.owns(session.remote.address):
             if session.outbound.packets:
                 self._cache.install(Side.LAN, protocol, session.outbound)
+                if session.tracker is None:
+                    session.mapping.cached[session.remote] = session
             self._cache.install(Side.WAN, protocol, session.inbound)
         elif session.tracker is not None:
             self._uninstall(session)
@@ -303,6 +274,11 @@ class Nat:
         if self.table.close(session):
             self._maker.release(session.mapping, now)
 
+    def close_unused(self, session: Session, now: float) -> None:
+        """Forget a session whose first packet got no further than the router."""
+        if not session.outbound.packets and not session.inbound.packets:
+            self.close(session, now)
+
     # Time and change
 
     def next_deadline(self) -> float | None:
@@ -311,7 +287,7 @@ class Nat:
 
     def expire(self, now: float) -> list[bytes]:
         """Close idle sessions; return held SYNs that are due for a port unreachable."""
-        for session in self.table.expired(now):
+        for session in islice(self.table.expired(now), _CLOSED_AT_ONCE):
             self.close(session, now)
         return self.unsolicited.take_due(now)
 
@@ -334,8 +310,7 @@ class Nat:
         Live sessions stay unless `reset_affected`, which closes those that came in by a rule
         and that the new rules would not lead to the same place.
         """
-        self.forwards = Forwards(rules)
-        self._maker.use_forwards(self.forwards)
+        self._maker.use_forwards(Forwards(rules))
         affected = list(self._orphans()) if reset_affected else []
         for session in affected:
             self.close(session, now)
@@ -344,7 +319,7 @@ class Nat:
     def _orphans(self) -> Iterator[Session]:
         for session in self.table.sessions():
             mapping, remote = session.mapping, session.remote.address
-            if mapping.static and not session.opened_outbound:
+            if mapping.static and session.direction is not Direction.OUTBOUND:
                 source = None if self.owns(remote) else remote  # none of ours is left out
                 port, internal = mapping.external.port, mapping.internal
                 if not self.forwards.leads_to(mapping.protocol, port, internal, source):

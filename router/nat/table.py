@@ -20,6 +20,7 @@ timers and rewrites belong to sessions, ports belong to mappings.
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeVar
 
 from router.fastpath import Rewrite
@@ -28,7 +29,15 @@ from router.nat.types import Timeouts
 from router.wire.address import Endpoint
 from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP
 
-__all__ = ["Mapping", "MappingRow", "Session", "SessionRow", "SessionTable", "protocol_name"]
+__all__ = [
+    "Direction",
+    "Mapping",
+    "MappingRow",
+    "Session",
+    "SessionRow",
+    "SessionTable",
+    "protocol_name",
+]
 
 _STALE_DEADLINES = 1024  # entries that may be stale beside as many again as there are sessions
 _Key = TypeVar("_Key")
@@ -76,11 +85,13 @@ class Mapping:
     """An internal endpoint and the external one it has; `static` ones come from a forward.
 
     `refreshed_at` is when the slow path last passed outbound traffic in any of its sessions, or
-    the cache in one that has closed. `permitted` counts, per remote as far as filtering looks at
-    it, the sessions in which the internal host has spoken.
+    the cache in one that has closed; `cached` are those, TCP apart, whose outbound packets the
+    cache may pass now. `permitted` counts, per remote as far as filtering looks at it, the
+    sessions in which the internal host has spoken.
     """
 
     __slots__ = (
+        "cached",
         "external",
         "internal",
         "key",
@@ -109,12 +120,13 @@ class Mapping:
         self.static = static
         self.refreshed_at = refreshed_at
         self.sessions: dict[Endpoint, Session] = {}
+        self.cached: dict[Endpoint, Session] = {}
         self.permitted: dict[Endpoint, int] = {}
 
     def active_at(self) -> float:
         """Return when outbound traffic last passed, on either path (RFC 4787 REQ-6)."""
-        used = (session.outbound.last_used for session in self.sessions.values())
-        return max(self.refreshed_at, *used)
+        used = (session.outbound.last_used for session in self.cached.values())
+        return max(self.refreshed_at, max(used, default=0.0))
 
     def row(self, now: float) -> MappingRow:
         """Return the mapping as text at instant `now`."""
@@ -129,6 +141,14 @@ class Mapping:
         )
 
 
+class Direction(Enum):
+    """Who sent a session's first packet, and which way round: a hairpin turns back to the LAN."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+    HAIRPIN = "hairpin"
+
+
 class Session:
     """One mapping's traffic with one remote endpoint.
 
@@ -138,11 +158,11 @@ class Session:
     """
 
     __slots__ = (
+        "direction",
         "due_at",
         "inbound",
         "inbound_refreshes",
         "mapping",
-        "opened_outbound",
         "outbound",
         "permit",
         "permits",
@@ -158,7 +178,7 @@ class Session:
         outbound: Rewrite,
         inbound: Rewrite,
         *,
-        opened_outbound: bool,
+        direction: Direction,
         inbound_refreshes: bool,
         refreshed_at: float,
         tracker: Tracker | None,
@@ -168,7 +188,7 @@ class Session:
         self.remote = remote
         self.outbound = outbound
         self.inbound = inbound
-        self.opened_outbound = opened_outbound
+        self.direction = direction
         self.inbound_refreshes = inbound_refreshes
         self.refreshed_at = refreshed_at
         self.tracker = tracker
@@ -208,7 +228,7 @@ class Session:
             str(mapping.internal),
             str(mapping.external),
             str(self.remote),
-            "outbound" if self.opened_outbound else "inbound",
+            self.direction.value,
             state,
             max(0.0, now - self.active_at()),
             max(0.0, self.expires_at() - now),
@@ -290,7 +310,7 @@ class SessionTable:
         self._inbound[protocol, mapping.external, session.remote] = session
         host = mapping.internal.address
         self._per_host[host] = self._per_host.get(host, 0) + 1
-        if not session.opened_outbound:
+        if session.direction is Direction.INBOUND:
             self.inbound_count += 1
             self._inbound_per_host[host] = self._inbound_per_host.get(host, 0) + 1
         self.schedule(session)
@@ -303,11 +323,12 @@ class SessionTable:
         del self._outbound[protocol, mapping.internal, session.remote]
         del self._inbound[protocol, mapping.external, session.remote]
         del mapping.sessions[session.remote]
+        mapping.cached.pop(session.remote, None)
         mapping.refreshed_at = max(mapping.refreshed_at, session.outbound.last_used)
         if session.permits:
             _decrement(mapping.permitted, session.permit)
         _decrement(self._per_host, mapping.internal.address)
-        if not session.opened_outbound:
+        if session.direction is Direction.INBOUND:
             self.inbound_count -= 1
             _decrement(self._inbound_per_host, mapping.internal.address)
         if mapping.sessions:

@@ -65,12 +65,14 @@ class Timeouts:
 class Limits:
     """Bounds on state, so that memory is bounded (RFC 6888 REQ-4, REQ-5; RFC 4787 REQ-14a).
 
-    At most half of either number of sessions may be opened from outside, so that strangers at a
-    forwarded port cannot use up what the LAN needs.
+    What strangers may open at forwarded ports is bounded apart, so that they cannot use up what
+    the LAN needs.
     """
 
     sessions: int = 131072  # about 100 MB in Python objects
     sessions_per_host: int = 32768  # one host cannot take every port of the address
+    inbound_sessions: int = 65536  # opened from outside: half of all
+    inbound_sessions_per_host: int = 16384  # and half of what a host may have
     unsolicited_syns: int = 1024  # held quotes, 100 bytes each
     fragmented_datagrams: int = 4096  # datagrams whose fragments are being followed
     fragment_bytes: int = 1 << 20  # fragments waiting for the first of their datagram

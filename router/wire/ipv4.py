@@ -39,7 +39,7 @@ _OFFSET_MASK = 0x1FFF
 _OPTION_END = 0
 _OPTION_NOP = 1
 _OPTION_COPIED = 0x80  # the option goes into every fragment (RFC 791, section 3.1)
-_SOURCE_ROUTES = frozenset({131, 137})  # LSRR, SSRR
+_SOURCE_ROUTES = frozenset({131, 137})  # option types LSRR and SSRR (RFC 791, section 3.1)
 
 
 class IPv4:

@@ -17,10 +17,18 @@ from router.wire.malformed import Malformed
 from router.wire.tcp import TCP_CHECKSUM_OFFSET, Tcp
 from router.wire.udp import UDP_CHECKSUM_OFFSET, Udp
 
-__all__ = ["CHECKSUM_OFFSETS", "Transport", "complete_checksum", "parse_transport", "translate"]
+__all__ = [
+    "CHECKSUM_OFFSETS",
+    "WITH_PORTS",
+    "Transport",
+    "complete_checksum",
+    "parse_transport",
+    "translate",
+]
 
 Transport = Tcp | Udp | Icmp | None
 
+WITH_PORTS = frozenset({PROTO_ICMP, PROTO_TCP, PROTO_UDP})  # ports, or query ids that serve as such
 CHECKSUM_OFFSETS = {PROTO_TCP: TCP_CHECKSUM_OFFSET, PROTO_UDP: UDP_CHECKSUM_OFFSET}
 
 

@@ -88,7 +88,7 @@ def test_it_is_one_hop(site: Site, line: Watch) -> None:
 def test_traceroute_finds_one_router(site: Site, line: Watch, how: str) -> None:
     said = site.ask("alice", "traceroute", "-n", how, "-q1", "-w2", "-m6", "-z0", SERVER)
     assert HOP.findall(said) == [("1", ROUTER), ("2", SERVER)]
-    trace = ("traceroute", "-n", "-T", "-p80", "-q1", "-w2", "-m6", "-z0", EXTERNAL)
+    trace = ("traceroute", "-n", "-T", "-p80", "-q3", "-w5", "-m6", "-z0", EXTERNAL)
     assert HOP.findall(site.ask("internet", *trace)) == [("1", EXTERNAL), ("2", EXTERNAL)]
     assert leaks(line.seen()) == []
 

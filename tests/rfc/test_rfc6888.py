@@ -46,9 +46,11 @@ def test_one_host_cannot_take_everything(build: Build, flow: str) -> None:
 
 
 def test_a_limit_counts_inbound_sessions_too(build: Build) -> None:
-    router = build(forwards=f"udp 81 -> {L1}", limits=Limits(sessions_per_host=6))
+    router = build(
+        forwards=f"udp 81 -> {L1}", limits=Limits(sessions_per_host=6, inbound_sessions_per_host=3)
+    )
     passed = [len(router.wan(f"udp {W1}:{port} > {N}:81")) for port in range(1, 6)]
-    assert passed == [1] * 3 + [0] * 2, "half may come from outside"
+    assert passed == [1] * 3 + [0] * 2, "strangers have a share of their own"
     assert [len(router.lan(f"udp {L1}:{port} > {W2}:53")) for port in range(2000, 2003)] == [1] * 3
     assert router.lan(f"udp {L1}:2003 > {W2}:53")[0].startswith("lan prohibited")
 
@@ -113,7 +115,10 @@ def test_a_freed_address_rests_before_a_stranger_gets_it(build: Build) -> None:
 
 
 def test_a_flood_from_outside_leaves_the_server_its_own_way_out(build: Build) -> None:
-    router = build(forwards=f"tcp 80 -> {L1}", limits=Limits(sessions=400, sessions_per_host=200))
+    router = build(
+        forwards=f"tcp 80 -> {L1}",
+        limits=Limits(sessions_per_host=200, inbound_sessions_per_host=100),
+    )
     passed = [router.wan(f"tcp {W1}:{port} > {N}:80 S") for port in range(1000, 1200)]
     assert [bool(seen) for seen in passed] == [True] * 100 + [False] * 100
     assert router.lan(f"tcp {L1}:5000 > {W2}:25 S") == [f"wan tcp {N}:5000 > {W2}:25 S"]
@@ -122,7 +127,7 @@ def test_a_flood_from_outside_leaves_the_server_its_own_way_out(build: Build) ->
 
 def test_a_flood_from_outside_leaves_the_lan_half_the_table(build: Build) -> None:
     forwards = f"tcp 80 -> {L1}\ntcp 81 -> {L2}"
-    router = build(forwards=forwards, limits=Limits(sessions=100, sessions_per_host=100))
+    router = build(forwards=forwards, limits=Limits(sessions=100, inbound_sessions=50))
     for port in range(1000, 1100):
         router.wan(f"tcp {W1}:{port} > {N}:80 S")
         router.wan(f"tcp {W1}:{port} > {N}:81 S")

@@ -6,10 +6,10 @@ import pytest
 from scapy.layers.inet import IP, TCP
 
 from router.answers import Answers
+from router.arrival import Arrival, check
+from router.devices import Side
 from router.wire.address import parse_address
 from router.wire.ipv4 import IPv4
-from router.wire.malformed import Malformed
-from router.wire.transport import parse_transport
 from tests.lab.packets import (
     PLAIN,
     VNET_LENGTH,
@@ -37,14 +37,13 @@ def view(whole: bytes) -> IPv4:
 def about(whole: bytes, answers: Answers | None = None, now: float = 0, mtu: int = 0) -> bytes:
     answers = answers or Answers(100)
     source = parse_address(ROUTER)
-    return answers.error(source, view(whole), 3, 4, now=now, mtu=mtu) or b""
+    return answers.error(Side.LAN, source, view(whole), 3, 4, now=now, mtu=mtu) or b""
 
 
 def local(whole: bytes) -> str | None:
-    packet = view(whole)
-    transport = parse_transport(packet)
-    assert not isinstance(transport, Malformed)
-    answer = Answers(100).local(packet, transport, 0)
+    arrival = check(bytearray(whole), len(whole), Side.LAN, 0)
+    assert isinstance(arrival, Arrival)
+    answer = Answers(100).local(arrival)
     if answer is None:
         return None
     assert wrong_checksums(answer) == []
@@ -150,10 +149,26 @@ def test_fragments_for_the_router_are_not_answered() -> None:
 def test_a_reset_is_numbered_as_rfc_9293_says(
     flags: str, seq: int, ack: int, data: bytes, expected: tuple[int, int]
 ) -> None:
-    packet = view(tcp(f"{HOST}:4000 > {ROUTER}:80 {flags}", data, seq=seq, ack=ack))
-    transport = parse_transport(packet)
-    assert not isinstance(transport, Malformed)
-    answer = Answers(1).local(packet, transport, 0)
+    whole = tcp(f"{HOST}:4000 > {ROUTER}:80 {flags}", data, seq=seq, ack=ack)
+    arrival = check(bytearray(whole), len(whole), Side.LAN, 0)
+    assert isinstance(arrival, Arrival)
+    answer = Answers(1).local(arrival)
     assert answer is not None
     segment = TCP(answer[20:])
     assert (segment.seq, segment.ack) == expected
+
+
+@pytest.mark.parametrize(
+    "whole", [ping(f"{HOST} > {ROUTER}", b"data"), tcp(f"{HOST}:1 > {ROUTER}:2 S")]
+)
+def test_a_damaged_packet_is_not_answered(whole: bytes) -> None:
+    assert local(whole) is not None
+    assert local(whole[:-1] + bytes([whole[-1] ^ 1])) is None
+
+
+def test_strangers_do_not_use_up_the_errors_of_the_lan() -> None:
+    answers = Answers(3)
+    source, packet = parse_address(ROUTER), view(PROBE)
+    outside = [answers.error(Side.WAN, source, packet, 11, 0, now=1) for _ in range(5)]
+    assert [bool(answer) for answer in outside] == [True] * 3 + [False] * 2
+    assert answers.error(Side.LAN, source, packet, 3, 4, now=1, mtu=1280)

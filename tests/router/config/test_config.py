@@ -103,6 +103,8 @@ def test_everything_a_file_can_say() -> None:
         [nat.limits]
         sessions = 1
         sessions_per_host = 2
+        inbound_sessions = 7
+        inbound_sessions_per_host = 8
         unsolicited_syns = 3
         fragmented_datagrams = 4
         fragment_bytes = "5KiB"
@@ -143,7 +145,7 @@ def test_everything_a_file_can_say() -> None:
             inbound_refresh=True,
             unsolicited_syn=UnsolicitedSyn.UNREACHABLE,
             timeouts=Timeouts(600, 10800, 300, 61, 1, 7, 15, 0),
-            limits=Limits(1, 2, 3, 4, 5120, 6),
+            limits=Limits(1, 2, 7, 8, 3, 4, 5120, 6),
         ),
         lan_mtu=1492,
         hops=KernelHops(1, 1),

@@ -4,7 +4,7 @@ import pytest
 
 from router.devices import Verdict
 from router.fastpath import Rewrite
-from router.nat.table import Mapping, Session, SessionTable, protocol_name
+from router.nat.table import Direction, Mapping, Session, SessionTable, protocol_name
 from router.nat.types import Timeouts
 from router.wire.address import Endpoint
 from router.wire.ipv4 import PROTO_ICMP, PROTO_TCP, PROTO_UDP
@@ -29,7 +29,7 @@ def session(
         remote,
         Rewrite(Verdict.TO_WAN, (of.internal, remote), (of.external, remote), -1),
         Rewrite(Verdict.TO_LAN, (remote, of.external), (remote, of.internal), -1),
-        opened_outbound=True,
+        direction=Direction.OUTBOUND,
         inbound_refreshes=inbound_refreshes,
         refreshed_at=now,
         tracker=None,
@@ -184,6 +184,7 @@ def test_a_mapping_is_as_active_as_its_liveliest_session() -> None:
     first, second = session(shared, W1), session(shared, W2)
     opened(table, first, second)
     assert shared.active_at() == 100
+    shared.cached[W1] = first
     first.outbound.last_used = 250
     assert shared.active_at() == 250
     table.close(first)

@@ -4,7 +4,7 @@ import pytest
 
 from router.devices import Verdict
 from router.fastpath import Rewrite
-from router.nat.tcp import CACHEABLE, TRANSITIONS, Event, State, Tracker
+from router.nat.tcp import LONG_LIVED, TRANSITIONS, Event, State, Tracker
 from router.wire.address import Endpoint
 from router.wire.ipv4 import IPv4
 from router.wire.tcp import Tcp
@@ -13,9 +13,11 @@ from tests.lab.packets import tcp
 # Who sent what, and the state after it. `-` leaves the state as it is.
 TRANSCRIPTION = """
                 O_SYN    I_SYN    O_FIN    I_FIN    O_RST    I_RST    O_DATA   I_DATA
-outbound-init   -        est      -        -        trans    trans    -        -
-inbound-init    est      -        -        -        trans    trans    -        -
-picked-up       o-init   -        o-fin    i-fin    trans    trans    -        est
+outbound-init   -        o-ans    -        -        trans    trans    -        -
+inbound-init    i-ans    -        -        -        trans    trans    -        -
+outbound-answered -      -        o-fin    -        trans    trans    est      -
+inbound-answered  -      -        -        i-fin    trans    trans    -        est
+picked-up       o-init   -        both     both     trans    trans    -        est
 established     -        -        o-fin    i-fin    trans    trans    -        -
 outbound-fin    -        -        -        both     trans    trans    -        -
 inbound-fin     -        -        both     -        trans    trans    -        -
@@ -25,6 +27,8 @@ transitory      o-init   i-init   -        -        -        -        est      e
 SHORT = {
     "o-init": State.OUTBOUND_INIT,
     "i-init": State.INBOUND_INIT,
+    "o-ans": State.OUTBOUND_ANSWERED,
+    "i-ans": State.INBOUND_ANSWERED,
     "est": State.ESTABLISHED,
     "o-fin": State.OUTBOUND_FIN,
     "i-fin": State.INBOUND_FIN,
@@ -47,7 +51,7 @@ EVENTS = {  # by the flags of a segment and its direction
     ("A", True): Event.OUTBOUND_DATA,
     ("PA", False): Event.INBOUND_DATA,
     (".", True): Event.OUTBOUND_DATA,
-    ("U", False): Event.INBOUND_DATA,
+    ("UA", False): Event.INBOUND_DATA,
 }
 L, N, W = Endpoint(0xC0A8010B, 4000), Endpoint(0xCB007102, 4000), Endpoint(0xC633640A, 80)
 
@@ -103,6 +107,7 @@ def test_a_segment_counts_by_the_flag_that_matters_most(
     before: State, flags: str, outbound: bool
 ) -> None:
     tracker, internal = at(before), rewrite()
+    tracker.answer_sequence = 0xFFFFFFFF  # acknowledged by segments with number 0
     internal.acknowledgment, internal.window = 500, 1000  # a reset at 500 is believed
     tracker.handle(segment(flags, seq=500), not outbound, internal)
     assert tracker.state is TRANSITIONS[before][EVENTS[flags, outbound]]
@@ -123,9 +128,9 @@ def test_where_a_session_begins(flags: str, outbound: bool, expected: State) -> 
 
 def test_the_cache_may_have_what_plain_segments_do_not_change() -> None:
     plain = (Event.OUTBOUND_DATA, Event.INBOUND_DATA)
-    assert all(TRANSITIONS[steady][event] is steady for steady in CACHEABLE for event in plain)
-    assert State.TRANSITORY not in CACHEABLE
-    assert State.BOTH_FIN not in CACHEABLE
+    assert all(TRANSITIONS[steady][event] is steady for steady in LONG_LIVED for event in plain)
+    assert State.TRANSITORY not in LONG_LIVED
+    assert State.BOTH_FIN not in LONG_LIVED
 
 
 @pytest.mark.parametrize(
@@ -222,3 +227,45 @@ def test_a_refused_reconnection_is_believed() -> None:
     tracker.handle(segment("S", seq=777), False, internal)
     tracker.handle(segment("RA", ack=778), True, internal)
     assert tracker.state is State.TRANSITORY
+
+
+# A stranger's half-open session
+
+
+def answered() -> Tracker:
+    """A stranger's SYN was answered by the internal host with its sequence number 5000."""
+    tracker = Tracker(segment("S", seq=100), outbound=False)
+    tracker.handle(segment("SA", seq=5000, ack=101), False, rewrite())
+    assert tracker.state is State.INBOUND_ANSWERED
+    return tracker
+
+
+@pytest.mark.parametrize(
+    ("flags", "ack", "establishes"),
+    [
+        ("A", 5001, True),
+        ("PA", 5001, True),
+        ("A", 5001 + 1460, True),
+        ("A", 77, False),
+        ("A", 5000, False),
+        ("", 5001, False),
+    ],
+)
+def test_a_handshake_is_complete_with_the_right_acknowledgment(
+    flags: str, ack: int, establishes: bool
+) -> None:
+    tracker = answered()
+    tracker.handle(segment(flags or ".", seq=101, ack=ack), True, rewrite())
+    assert (tracker.state is State.ESTABLISHED) is establishes
+
+
+def test_a_stranger_alone_keeps_no_half_open_session() -> None:
+    tracker = Tracker(segment("S", seq=100), outbound=False)
+    assert not tracker.handle(segment("S", seq=100), True, rewrite())
+    assert not tracker.handle(segment("A", seq=101), True, rewrite())
+    assert not answered().handle(segment("S", seq=100), True, rewrite())
+
+
+def test_the_internal_host_may_take_its_time_to_be_answered() -> None:
+    tracker = Tracker(segment("S", seq=100), outbound=True)
+    assert tracker.handle(segment("S", seq=100), False, rewrite())
