@@ -9,16 +9,11 @@ then NAT. To an external address of ours: the same, then back in (hairpin). From
 refuse, find the session, then hops and size, so that strangers get no answer at all.
 
 Errors quote the packet as the side it came from knows it, because they are built before the edit.
-
-Fragments: the first decides the way of its datagram, the others follow or wait for it. Outbound
-datagrams get an identification of the router's own, since several hosts share the address that
-must not repeat one (RFC 6864 section 5.3.1).
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from router.answers import Answers
 from router.arrival import Arrival, check
@@ -26,12 +21,12 @@ from router.departure import Departure, Refusal, Transmit
 from router.devices import KernelHops, Rng, Side, Verdict
 from router.fastpath import RewriteCache
 from router.nat.deadlines import earlier
-from router.nat.fragments import Fragments
 from router.nat.nat import Nat
 from router.nat.table import Mapping, Session
 from router.nat.types import DefaultHost, ForwardRule, NatConfig
 from router.reasons import Reason
 from router.routing import Place, RoutingConfig, RoutingTable
+from router.ways import Step, Way, Ways
 from router.wire.icmpv4 import Type, Unreachable
 from router.wire.ipv4 import IPv4
 from router.wire.malformed import Malformed
@@ -57,18 +52,6 @@ class ForwarderConfig:
     fastpath: bool = True
 
 
-class _Step(NamedTuple):
-    session: Session
-    outbound: bool
-
-
-class _Way(NamedTuple):
-    """What was decided for a datagram: translations in order, and its new identification."""
-
-    steps: tuple[_Step, ...]
-    identification: int | None
-
-
 class Forwarder:
     """Routes and translates; owned by one thread."""
 
@@ -80,7 +63,6 @@ class Forwarder:
         forwards: Sequence[ForwardRule | DefaultHost] = (),
     ) -> None:
         self._config = config
-        limits, timeouts = config.nat.limits, config.nat.timeouts
         self._routing = RoutingTable(config.routing)
         self.cache = RewriteCache(config.hops)
         self._nat = Nat(
@@ -91,13 +73,11 @@ class Forwarder:
             cache=self.cache if config.fastpath else None,
             hops=config.hops,
         )
-        self._fragments: Fragments[_Way] = Fragments(
-            timeouts.fragment, limits.fragmented_datagrams, limits.fragment_bytes
-        )
-        self._answers = Answers(limits.icmp_errors_per_second)
+        self._answers = Answers(config.nat.limits.icmp_errors_per_second)
         self._departure = Departure(
             config.lan_mtu, config.hops, mss_clamp=config.mss_clamp, rng=rng
         )
+        self._ways = Ways(config.nat, self._departure)
         self._line_address: int | None = None
         self._effects: list[Transmit] = []
         self.counters: Counter[Reason] = Counter()
@@ -168,54 +148,47 @@ class Forwarder:
         refused = self._refuse(arrival, router, side)
         if refused is not None:
             return refused
-        way = self._way(arrival) or self._decide_outbound(arrival, hairpin=hairpin)
-        if isinstance(way, _Way):
+        way = self._ways.known(arrival) or self._decide_outbound(arrival, hairpin=hairpin)
+        if isinstance(way, Way):
             return self._follow(arrival, way, side)
         if way in _NO_RESOURCES:
             prohibited = Unreachable.ADMINISTRATIVELY_PROHIBITED  # RFC 5508 REQ-8
             return self._error(arrival, router, Refusal(way, Type.UNREACHABLE, prohibited))
         return self._drop(way)
 
-    def _decide_outbound(self, arrival: Arrival, *, hairpin: bool) -> _Way | Reason | Malformed:
+    def _decide_outbound(self, arrival: Arrival, *, hairpin: bool) -> Way | Reason | Malformed:
         packet, transport = arrival.packet, arrival.transport
         if arrival.ports_elsewhere:
-            return self._hold(arrival)
+            return self._ways.hold(arrival)
         known = len(self._nat.table)
         session = self._nat.outbound(packet, transport, arrival.now)
         if not isinstance(session, Session):
             return session
-        self._note_decision(arrival, Reason.NEW_SESSION, known)
+        reason = self._reason(arrival, Reason.NEW_SESSION, known)
         if hairpin:
-            way = self._turn_back(arrival, session)
-            if not isinstance(way, _Way):  # it got as far as our own outside, and opens that way
+            way = self._turn_back(arrival, session, reason)
+            if not isinstance(way, Way):  # it got as far as our own outside, and opens that way
                 self._nat.note(session, packet, transport, arrival.now, outbound=True)
             return way
-        return _Way((_Step(session, outbound=True),), self._identify(arrival))
+        return Way((Step(session, outbound=True),), self._ways.identify(arrival), reason)
 
-    def _identify(self, arrival: Arrival) -> int | None:
-        """Return the identification all fragments of an outbound datagram get."""
-        if not arrival.packet.is_fragment:
-            return None
-        former = self._fragments.way(arrival.datagram)  # its first fragment may come twice
-        if former is not None and former.identification is not None:
-            return former.identification
-        return self._departure.next_identification()
-
-    def _turn_back(self, arrival: Arrival, session: Session) -> _Way | Reason | Malformed:
+    def _turn_back(
+        self, arrival: Arrival, session: Session, reason: Reason
+    ) -> Way | Reason | Malformed:
         """Decide the second half of a hairpin on the packet as the first half makes it."""
         if not self._config.nat.hairpinning:
             return Reason.UNSOLICITED
         packet = arrival.packet
         original = bytes(packet.buffer[packet.start : packet.end])
-        self._translate(arrival, _Step(session, outbound=True))
+        self._translate(arrival, Step(session, outbound=True))
         transport = parse_transport(packet)
         assert not isinstance(transport, Malformed)
         back = self._nat.inbound(packet, transport, arrival.now, hairpin=True)
         _restore(packet, original)
         if not isinstance(back, Session):
             return back
-        steps = (_Step(session, outbound=True), _Step(back, outbound=False))
-        return _Way(steps, self._identify(arrival))
+        steps = (Step(session, outbound=True), Step(back, outbound=False))
+        return Way(steps, self._ways.identify(arrival), reason)
 
     # From the line
 
@@ -247,8 +220,8 @@ class Forwarder:
         return address == self._line_address or self._nat.owns(address)
 
     def _to_lan(self, arrival: Arrival) -> Verdict:
-        way = self._way(arrival) or self._decide_inbound(arrival)
-        if not isinstance(way, _Way):
+        way = self._ways.known(arrival) or self._decide_inbound(arrival)
+        if not isinstance(way, Way):
             return self._drop(way)
         assert self._line_address is not None
         refused = self._refuse(arrival, self._line_address, Side.LAN)
@@ -258,36 +231,21 @@ class Forwarder:
             self._nat.close_unused(step.session, arrival.now)
         return refused
 
-    def _decide_inbound(self, arrival: Arrival) -> _Way | Reason | Malformed:
+    def _decide_inbound(self, arrival: Arrival) -> Way | Reason | Malformed:
         if arrival.ports_elsewhere:
-            return self._hold(arrival)
+            return self._ways.hold(arrival)
         known = len(self._nat.table)
         session = self._nat.inbound(arrival.packet, arrival.transport, arrival.now)
         if not isinstance(session, Session):
             return session
         reason = Reason.FORWARDED if session.mapping.static else Reason.FILTER_PASSED
-        self._note_decision(arrival, reason, known)
-        return _Way((_Step(session, outbound=False),), None)
+        reason = self._reason(arrival, reason, known)
+        return Way((Step(session, outbound=False),), None, reason)
 
     # Steps both walks share
 
-    def _way(self, arrival: Arrival) -> _Way | None:
-        """Return what the first fragment of the same datagram decided, if that still holds."""
-        if not arrival.packet.fragment_offset:
-            return None
-        self.last_reason = Reason.FRAGMENT
-        way = self._fragments.way(arrival.datagram)
-        open_still = way is not None and all(step.session.is_open for step in way.steps)
-        return way if open_still else None
-
-    def _hold(self, arrival: Arrival) -> Reason:
-        frame = bytes(arrival.packet.buffer[: arrival.packet.end])
-        self._fragments.hold(arrival.datagram, frame, arrival.now)
-        return Reason.FRAGMENT_HELD
-
-    def _follow(self, arrival: Arrival, way: _Way, side: Side) -> Verdict:
+    def _follow(self, arrival: Arrival, way: Way, side: Side) -> Verdict:
         """Translate the packet and send it on, and behind a first fragment what waited for it."""
-        reason = self.last_reason
         packet, transport = arrival.packet, arrival.transport
         for step in way.steps:
             self._translate(arrival, step)
@@ -296,15 +254,13 @@ class Forwarder:
             packet.set_identification(way.identification)
         self._departure.take_hop(arrival, side)
         self._departure.clamp_mss(arrival)
-        if not packet.is_fragment or arrival.ports_elsewhere:
-            return self._emit(arrival, side, reason)
-        released = self._fragments.decide(arrival.datagram, way, arrival.now)
+        released = self._ways.decide(arrival, way)
         if not released:
-            return self._emit(arrival, side, reason)
-        if self._emit(arrival, side, reason) is not Verdict.ANSWERED:
+            return self._emit(arrival, side, way.reason)
+        if self._emit(arrival, side, way.reason) is not Verdict.ANSWERED:
             self._effects.append(Transmit(side, bytes(packet.buffer[: packet.end])))
         self._release(released, arrival.side, arrival.now)
-        self.last_reason = reason
+        self.last_reason = way.reason
         return Verdict.ANSWERED
 
     def _release(self, frames: Sequence[bytes], side: Side, now: float) -> None:
@@ -316,7 +272,7 @@ class Forwarder:
                 leaving = Side.LAN if verdict is Verdict.TO_LAN else Side.WAN
                 self._effects.append(Transmit(leaving, bytes(buffer)))
 
-    def _translate(self, arrival: Arrival, step: _Step) -> None:
+    def _translate(self, arrival: Arrival, step: Step) -> None:
         self._nat.translate(
             step.session,
             arrival.packet,
@@ -369,22 +325,21 @@ class Forwarder:
         self.counters[reason] += 1
         self.last_reason = reason
 
-    def _note_decision(self, arrival: Arrival, opened: Reason, known: int) -> None:
-        """Note why a packet passes; `opened` if there are more sessions than were `known`."""
+    def _reason(self, arrival: Arrival, opened: Reason, known: int) -> Reason:
+        """Return why a packet passes: `opened` if there are more sessions than were `known`."""
         if arrival.is_icmp_error:
-            self.last_reason = Reason.ICMP_ERROR
-        else:
-            self.last_reason = opened if len(self._nat.table) > known else Reason.SESSION
+            return Reason.ICMP_ERROR
+        return opened if len(self._nat.table) > known else Reason.SESSION
 
     # Time, effects and views
 
     def next_deadline(self) -> float | None:
         """Return the instant at which `handle_timer` has something to do, None for never."""
-        return earlier(self._nat.next_deadline(), self._fragments.next_deadline())
+        return earlier(self._nat.next_deadline(), self._ways.next_deadline())
 
     def handle_timer(self, *, now: float) -> None:
         """Forget what is too old; answer unsolicited SYNs that were silent for long enough."""
-        self._fragments.expire(now)
+        self._ways.expire(now)
         for held in self._nat.expire(now):
             packet = IPv4.parse(bytearray(held), 0, len(held), quoted=True)
             assert isinstance(packet, IPv4)
