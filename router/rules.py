@@ -32,10 +32,11 @@ _Ports = tuple[int, int]  # first and last, inclusive
 _T = TypeVar("_T")
 
 
-def parse_rules(text: str, origin: str) -> list[ForwardRule | DefaultHost]:
+def parse_rules(text: str, origin: str, *, shared: bool = True) -> list[ForwardRule | DefaultHost]:
     """Return the rules in `text` in their order; each carries `origin:LINE`.
 
-    Raises ConfigError with every problem of every line, overlaps included.
+    `shared` says that all hosts are behind one external address, whose ports lead to one host
+    each. Raises ConfigError with every problem of every line, overlaps included.
     """
     rules: list[ForwardRule | DefaultHost] = []
     problems: list[str] = []
@@ -45,15 +46,23 @@ def parse_rules(text: str, origin: str) -> list[ForwardRule | DefaultHost]:
         if statement:
             rules.extend(_rule(statement, fields))
         problems.extend(fields.problems)
-    problems.extend(conflicts(rules))
+    problems.extend(conflicts(rules, shared=shared))
     if problems:
         raise ConfigError(problems)
     return rules
 
 
-def conflicts(rules: Sequence[ForwardRule | DefaultHost]) -> list[str]:
+def conflicts(rules: Sequence[ForwardRule | DefaultHost], *, shared: bool = True) -> list[str]:
     """Return a sentence for each rule that claims what another one already has."""
-    return [*_second_defaults(rules), *_overlaps(rules)]
+    hosts = {rule.internal_address for rule in rules}
+    groups = [rules] if shared else [_of_host(rules, host) for host in sorted(hosts)]
+    return [*_second_defaults(rules), *(text for group in groups for text in _overlaps(group))]
+
+
+def _of_host(
+    rules: Sequence[ForwardRule | DefaultHost], host: int
+) -> list[ForwardRule | DefaultHost]:
+    return [rule for rule in rules if rule.internal_address == host]
 
 
 def render(rule: ForwardRule | DefaultHost) -> str:

@@ -28,7 +28,15 @@ from router.config.schema import (
 from router.devices import KernelHops
 from router.errors import ConfigError
 from router.forwarder import ForwarderConfig
-from router.nat.types import DefaultHost, ForwardRule, Limits, NatConfig, OneToOne, Timeouts
+from router.nat.types import (
+    DefaultHost,
+    ForwardRule,
+    Limits,
+    Masquerade,
+    NatConfig,
+    OneToOne,
+    Timeouts,
+)
 from router.rules import parse_rules
 
 __all__ = ["Config", "load", "parse"]
@@ -75,7 +83,12 @@ class Config:
 
         Raises ConfigError.
         """
-        return _rules(text, origin, self.lan)
+        return _rules(text, origin, self.lan, shared=self.shares_ports)
+
+    @property
+    def shares_ports(self) -> bool:
+        """Whether all hosts are behind one address, whose ports lead to one host each."""
+        return isinstance(self.nat.address, Masquerade)
 
 
 def load(path: Path) -> Config:
@@ -115,8 +128,10 @@ def _config(file: RouterFile, path: Path) -> Config:
     )
 
 
-def _rules(text: str, origin: str, lan: LanSection | None) -> tuple[ForwardRule | DefaultHost, ...]:
-    rules = parse_rules(text, origin)
+def _rules(
+    text: str, origin: str, lan: LanSection | None, *, shared: bool
+) -> tuple[ForwardRule | DefaultHost, ...]:
+    rules = parse_rules(text, origin, shared=shared)
     problems = [] if lan is None else list(forward_problems(rules, lan))
     if problems:
         raise ConfigError(problems)
@@ -166,7 +181,9 @@ def _rule_problems(file: RouterFile, path: Path) -> Sequence[str]:
     rules = file.router.forward_rules
     try:
         if rules is not None:
-            _rules(_read(path.parent / rules), str(path.parent / rules), file.lan)
+            place = path.parent / rules
+            shared = isinstance(file.nat.address, Masquerade)
+            _rules(_read(place), str(place), file.lan, shared=shared)
     except ConfigError as error:
         return error.problems
     return ()

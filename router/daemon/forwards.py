@@ -47,7 +47,7 @@ class RunningForwards:
 
         def add(forwarder: Forwarder, now: float) -> None:
             together = (*forwarder.forwards, rule)
-            if problems := conflicts(together):
+            if problems := conflicts(together, shared=self._config.shares_ports):
                 raise ControlError("; ".join(problems))
             forwarder.replace_forwards(together, reset_affected=False, now=now)
 

@@ -291,3 +291,12 @@ def test_any_text_gives_rules_or_a_config_error(text: str) -> None:
     except ConfigError as error:
         told = list(error.problems)
     assert all(each.startswith("f:") for each in told)
+
+
+def test_where_each_host_has_an_address_of_its_own_each_may_have_the_port() -> None:
+    text = "tcp 80 -> 198.51.100.9\ntcp 80 -> 198.51.100.10"
+    assert len(parse_rules(text, "f", shared=False)) == 2
+    with pytest.raises(ConfigError, match=r"f:2: tcp 80 overlaps tcp 80 at f:1"):
+        parse_rules(text, "f")
+    with pytest.raises(ConfigError, match=r"f:2: tcp 80 overlaps tcp 80-81 at f:1"):
+        parse_rules("tcp 80-81 -> 198.51.100.9\ntcp 80 -> 198.51.100.9", "f", shared=False)
