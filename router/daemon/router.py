@@ -29,7 +29,7 @@ from router.daemon.forwards import RunningForwards
 from router.daemon.garbage import collect_young_only, sweep_at_leisure
 from router.daemon.sides import lan_side, wan_side
 from router.devices import Tun
-from router.errors import ConfigError
+from router.errors import ConfigError, DeviceError
 from router.forwarder import Forwarder
 from router.host.control.listener import listening
 from router.host.control.server import ControlApi
@@ -71,7 +71,10 @@ def run(config: Config) -> None:
             forwarder = Forwarder(told, rng=random.SystemRandom(), forwards=forwards)
             asyncio.run(_Router(config, forwarder, lan, wan).serve())
         finally:
-            _warn(plumbing.undo())
+            left = plumbing.undo()
+            _warn(left)
+    if left:
+        raise DeviceError("not everything on the machine could be put back; see the warnings above")
     _log.info("ended")
 
 

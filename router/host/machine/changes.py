@@ -29,9 +29,11 @@ __all__ = [
     "ConflictError",
     "Entry",
     "Link",
+    "LostError",
     "Namespace",
     "Spec",
     "Sysctl",
+    "below_sysctls",
     "index_of",
     "list_sysctls",
     "read_sysctl",
@@ -50,6 +52,10 @@ _SETTLED = frozenset(
 
 class ConflictError(DeviceError):
     """Something else is where a change belongs; nothing was changed."""
+
+
+class LostError(DeviceError):
+    """What a change was made to has gone: worth telling, and nothing to undo any more."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,9 @@ class Sysctl:
     value: str
     former: str
     kind: Literal["sysctl"] = "sysctl"
+
+    def __post_init__(self) -> None:
+        below_sysctls(self.key)
 
     def __str__(self) -> str:
         return f"{self.key} = {self.value}{namespaces.place(self.netns)}"
@@ -159,7 +168,10 @@ class Entry:
             return has_entry(netlink, self.table, self.spec, index) is self.present
 
     def apply(self) -> None:
-        """Add (or remove) the entry; raises DeviceError, ConflictError when another is in its place."""
+        """Add (or remove) the entry.
+
+        Raises DeviceError, and ConflictError when another is in its place.
+        """
         verb = "add" if self.present else "remove"
         with reporting(f"cannot {verb} {self}"):
             try:
@@ -183,6 +195,13 @@ class Entry:
             if self.device:
                 at = {_DEVICE_KEY[self.table]: index_of(netlink, self.device)}
             getattr(netlink, self.table)("add" if add else "del", **self.spec, **at)
+
+
+def below_sysctls(key: str) -> Path:
+    """Return the setting's path; raises ValueError for one that is not below /proc/sys."""
+    if key.startswith("/") or ".." in key.split("/"):
+        raise ValueError(f"{key} is not a path below {_SYSCTLS}")
+    return _SYSCTLS / key
 
 
 def index_of(netlink: pyroute2.IPRoute, device: str) -> int:

@@ -21,7 +21,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from router.errors import DeviceError
 from router.host.machine import netns as namespaces
-from router.host.machine.changes import Entry, Spec, index_of, reporting
+from router.host.machine.changes import Entry, LostError, Spec, below_sysctls, index_of, reporting
 from router.host.machine.rtnetlink import IFF_UP, RTNH_F_ONLINK, RTPROT_KERNEL, SCOPE_LINK
 
 __all__ = ["MovedNic", "note_nic"]
@@ -47,6 +47,10 @@ class MovedNic:
     entries: tuple[Entry, ...]
     kind: Literal["moved-nic"] = "moved-nic"
 
+    def __post_init__(self) -> None:
+        for key in self.settings:
+            below_sysctls(key)
+
     def __str__(self) -> str:
         return f"network device {self.device} into namespace {self.target}"
 
@@ -56,12 +60,20 @@ class MovedNic:
             _move(self.device, self.netns, self.target)
 
     def undo(self) -> None:
-        """Bring the device home from wherever it is and restore it; raises DeviceError."""
+        """Bring the device home from wherever it is and restore it.
+
+        Raises DeviceError, and LostError when it is in neither place.
+        """
         with reporting(f"cannot move network device {self.device} back"):
             if self._is_in(self.target):
                 _move(self.device, self.target, self.netns, index=self.index)
-        if self._is_in(self.netns):
-            self._restore()
+        if not self._is_in(self.netns):
+            home = namespaces.place(self.netns) or " at home"
+            raise LostError(
+                f"network device {self.device} is neither in namespace {self.target} nor{home}: "
+                "it cannot be restored"
+            )
+        self._restore()
 
     def _is_in(self, netns: str) -> bool:
         if not namespaces.exists(netns):
@@ -72,7 +84,7 @@ class MovedNic:
     def _restore(self) -> None:
         with namespaces.inside(self.netns):
             for key, value in self.settings.items():
-                path = Path("/proc/sys", key)
+                path = below_sysctls(key)
                 with suppress(OSError):  # some are read-only, some limited by others
                     if path.read_text() != value:
                         path.write_text(value)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from router.errors import DeviceError
-from router.host.machine.changes import Entry, Link, Namespace, Sysctl
+from router.host.machine.changes import Entry, Link, LostError, Namespace, Sysctl
 from router.host.machine.journal import Change, Journal
 from router.host.machine.nic import MovedNic
 
@@ -71,10 +71,22 @@ def test_a_reboot_has_undone_everything(path: Path) -> None:
     assert Journal(path).changes() == []
 
 
-def test_from_another_home_only_named_namespaces_can_be_reached(path: Path) -> None:
+def test_a_journal_about_another_namespace_is_refused_and_stays(path: Path) -> None:
     noted(path)
     rewrite_origin(path, home="another")
-    assert Journal(path).changes() == [change for change in CHANGES if change.netns == "made"]
+    with pytest.raises(DeviceError, match=f"^{path} is about another network namespace: "):
+        Journal(path).undo()
+    assert path.exists()
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "../../etc/passwd", "net/../../../etc/passwd"])
+def test_a_setting_outside_of_proc_sys_is_refused(path: Path, key: str) -> None:
+    noted(path)
+    content = path.read_text()
+    for own in ("net/ipv4/conf/eth1/forwarding", "net/ipv4/conf/eth2/rp_filter"):
+        path.write_text(content.replace(own, key))
+        with pytest.raises(DeviceError, match=rf"^{path}:\d: this is no change of a router's$"):
+            Journal(path).undo()
 
 
 class Unwilling(Namespace):
@@ -90,7 +102,7 @@ def test_a_change_is_written_before_it_is_applied(path: Path) -> None:
     assert Journal(path).changes() == [Namespace("made")]
 
 
-def test_undoing_goes_backwards_past_failures_and_forgets(
+def test_undoing_goes_backwards_past_failures_and_keeps_those(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undone = []
@@ -106,7 +118,37 @@ def test_undoing_goes_backwards_past_failures_and_forgets(
         journal.note(Sysctl("", key, "1", "0"))
     assert journal.undo() == ["cannot restore b"]
     assert undone == ["c", "b", "a"]
-    assert not path.exists()
+    assert Journal(path).changes() == [Sysctl("", "b", "1", "0")]
+    monkeypatch.setattr(Sysctl, "undo", lambda _: None)
+    assert Journal(path).undo() == []
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kept"), [(DeviceError, [CHANGES[0], CHANGES[-1]]), (LostError, [])]
+)
+def test_a_namespace_stays_while_a_device_cannot_leave_it(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: type[DeviceError],
+    kept: list[Change],
+) -> None:
+    deleted: list[str] = []
+
+    def undo(_: MovedNic) -> None:
+        raise trouble("eth2 stays")
+
+    def delete(namespace: Namespace) -> None:
+        deleted.append(namespace.netns)
+
+    monkeypatch.setattr(MovedNic, "undo", undo)
+    monkeypatch.setattr(Namespace, "undo", delete)
+    journal = Journal(path)
+    for change in (CHANGES[0], CHANGES[-1]):
+        journal.note(change)
+    assert journal.undo() == ["eth2 stays"]
+    assert Journal(path).changes() == kept
+    assert bool(deleted) is not bool(kept)
 
 
 def test_a_journal_that_cannot_be_written_stops_before_the_change(tmp_path: Path) -> None:

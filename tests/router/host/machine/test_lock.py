@@ -19,7 +19,21 @@ HOLD = (
 
 def test_a_missing_state_directory_is_made(tmp_path: Path) -> None:
     with instance_lock(tmp_path / "var" / "postroad"):
-        assert (tmp_path / "var" / "postroad").is_dir()
+        assert (tmp_path / "var" / "postroad").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    for mode in (0o720, 0o702):
+        tmp_path.chmod(mode)
+        with pytest.raises(DeviceError, match=f"^other users may write to .* {tmp_path};"):
+            instance_lock(tmp_path).__enter__()
+
+
+@pytest.mark.net
+def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, -1)
+    with pytest.raises(DeviceError, match=f"^state directory {tmp_path} belongs to another user$"):
+        instance_lock(tmp_path).__enter__()
 
 
 def test_a_second_instance_is_refused_and_told_of_the_first(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from router.errors import DeviceError
+from router.host.machine.changes import LostError
 from router.host.machine.nic import note_nic
 from tests.lab.box import Box, differences, run
 
@@ -74,12 +75,13 @@ def test_undo_before_the_move_changes_nothing(box: Box, target: str) -> None:
     assert not differences(before, box.state())
 
 
-def test_undo_after_the_nic_has_gone_does_nothing(box: Box, target: str) -> None:
+def test_undo_after_the_nic_has_gone_says_so(box: Box, target: str) -> None:
     move = note_nic("", "eth2", target)
     move.apply()
     box.ip(box.outside, "link", "del", "eth0")  # the other half of the cable, and so both
     after = box.state()
-    move.undo()
+    with pytest.raises(LostError, match=f"^network device eth2 is neither in namespace {target} "):
+        move.undo()
     assert not differences(after, box.state())
 
 
