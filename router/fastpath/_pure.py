@@ -54,7 +54,7 @@ class RewriteCache:
     """Rewrites of established sessions, found by the header they apply to.
 
     `hops` are the kernel's, which the router makes up for. `max_packet` holds, per verdict, the
-    longest IP packet in bytes that the side it leads to carries whole. `hits` counts.
+    longest IP packet in bytes that the side it leads to carries whole.
     """
 
     def __init__(self, hops: KernelHops) -> None:
@@ -63,7 +63,6 @@ class RewriteCache:
         self._tcp: tuple[dict[bytes, Rewrite], ...] = ({}, {})
         self._udp: tuple[dict[bytes, Rewrite], ...] = ({}, {})
         self.max_packet = [0] * len(Verdict)
-        self.hits = 0
 
     def install(self, side: Side, protocol: int, rewrite: Rewrite) -> None:
         """Repeat `rewrite` for packets of `protocol` that arrive on `side`."""
@@ -164,7 +163,6 @@ class RewriteCache:
         rewrite.packets += 1
         rewrite.bytes += total_length
         rewrite.last_used = now
-        self.hits += 1
         return verdict
 
     def _segments_fit(self, buffer: bytearray, verdict: Verdict) -> bool:

@@ -54,12 +54,12 @@ class Twins:
         self.tally: Counter[str] = Counter()
 
     def take(self, step: Step) -> None:
-        hits = self.cached.forwarder.cache.hits
+        hits = self.cached.hits
         fast, slow = self.cached.take(step), self.plain.take(step)
         assert fast == slow
         assert not len(self.plain.forwarder.cache)
         self.tally["packets"] += fast[0] is not None
-        self.tally["hits"] += self.cached.forwarder.cache.hits - hits
+        self.tally["hits"] += self.cached.hits - hits
         now = self.cached.now
         for view in ("sessions", "mappings"):
             rows, expected = (

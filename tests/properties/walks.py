@@ -117,12 +117,14 @@ class Driver:
         self.forwarder = Forwarder(
             site.config(fastpath=fastpath), rng=Random(SEED), forwards=self.rules
         )
+        self.hits = 0
         self.forwarder.line_up(LINE, site.line_mtu, now=self.now)
 
     def enter(self, side: Side, frame: bytes) -> tuple[Verdict, bytes]:
         """Send a frame in; return the verdict and the buffer afterwards, slack included."""
         buffer = bytearray(frame + b"\xa5" * SLACK)
         verdict = self.forwarder.cache.forward(side, buffer, len(frame), self.now)
+        self.hits += verdict is not Verdict.MISS
         if not verdict:
             assert buffer == frame + b"\xa5" * SLACK, "a miss left traces"
             enter = self.forwarder.from_wan if side else self.forwarder.from_lan
