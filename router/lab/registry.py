@@ -35,9 +35,7 @@ class DamagedError(RouterError):
 
     def __init__(self, record: Path) -> None:
         name = record.parent.name
-        super().__init__(
-            f"{record} is damaged; `postroad lab down --name {name}` removes the lab"
-        )
+        super().__init__(f"{record} is damaged; `postroad lab down --name {name}` removes the lab")
         self.record = record
 
 
