@@ -34,6 +34,9 @@ def status(as_json: bool, config_path: Path | None, control: Path | None) -> Non
     print_table(_sides(traffic))
     click.echo()
     print_table(_reasons(traffic))
+    if traffic["malformed"]:
+        click.echo()
+        print_table(_malformed(traffic))
     if traffic["faults"]:
         click.echo(f"\n{traffic['faults']} internal faults, see the router's log")
 
@@ -67,4 +70,12 @@ def _reasons(traffic: dict[str, Any]) -> Table:
     made.add_row(str(traffic["cache_hits"]), "cached", "repeats what a session decided")
     for count in sorted(traffic["reasons"], key=lambda count: -int(count["packets"])):
         made.add_row(str(count["packets"]), count["reason"], count["sentence"])
+    return made
+
+
+def _malformed(traffic: dict[str, Any]) -> Table:
+    """Return the malformed packets by what is wrong with them."""
+    made = table("Malformed", "Flaw", "Meaning", numbers=("Malformed",))
+    for count in sorted(traffic["malformed"], key=lambda count: -int(count["packets"])):
+        made.add_row(str(count["packets"]), count["flaw"], count["sentence"])
     return made

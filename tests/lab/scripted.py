@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from router.devices import Side, Verdict
 from router.reasons import Reason
+from router.wire.malformed import Malformed
 
 HEADER = bytes(10)
 MISS_THEN = 0x10  # added to a verdict: the cache misses, the forwarder says it
@@ -56,6 +57,7 @@ class ScriptedForwarder:
     def __init__(self) -> None:
         self.cache = ScriptedCache()
         self.counters: dict[Reason, int] = {Reason.SESSION: 3}
+        self.malformed: dict[Malformed, int] = {}
         self.forwards: object = ()
         self.deadline: float | None = None
         self.on_answered: list[Transmit] = []

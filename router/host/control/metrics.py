@@ -36,6 +36,7 @@ class _TrafficCollector(Collector):
         yield GaugeMetricFamily("postroad_uptime_seconds", "Time since start", self._uptime_s)
         yield from _side_families({"lan": traffic.lan, "wan": traffic.wan})
         yield _judged(traffic)
+        yield _malformed(traffic)
         yield GaugeMetricFamily("postroad_sessions", "Live sessions", traffic.sessions)
         yield GaugeMetricFamily("postroad_mappings", "Live mappings", traffic.mappings)
         yield CounterMetricFamily(
@@ -75,4 +76,13 @@ def _judged(traffic: Traffic) -> Metric:
     )
     for count in traffic.reasons:
         family.add_metric([count.reason], count.packets)
+    return family
+
+
+def _malformed(traffic: Traffic) -> Metric:
+    family = CounterMetricFamily(
+        "postroad_malformed_packets", "Malformed packets by what is wrong", labels=["flaw"]
+    )
+    for count in traffic.malformed:
+        family.add_metric([count.flaw], count.packets)
     return family

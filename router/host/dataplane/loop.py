@@ -28,7 +28,7 @@ from router.errors import ControlError, DeviceError
 from router.host.dataplane.faults import Faults
 from router.host.dataplane.protocols import Forwarder
 from router.host.dataplane.pump import Port, Pump, make_pump, send_effects
-from router.host.dataplane.traffic import ReasonCount, SideTraffic, Traffic
+from router.host.dataplane.traffic import FlawCount, ReasonCount, SideTraffic, Traffic
 
 __all__ = ["DataPlane", "Watcher"]
 
@@ -197,6 +197,10 @@ class DataPlane:
             reasons=tuple(
                 ReasonCount(reason.slug, reason.sentence, packets)
                 for reason, packets in forwarder.counters.items()
+            ),
+            malformed=tuple(
+                FlawCount(flaw.name.lower().replace("_", "-"), flaw.value, packets)
+                for flaw, packets in forwarder.malformed.items()
             ),
             sessions=forwarder.session_count,
             mappings=forwarder.mapping_count,

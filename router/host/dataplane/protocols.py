@@ -11,6 +11,7 @@ from typing import Protocol
 from router.devices import Side, Verdict
 from router.nat.types import DefaultHost, ForwardRule
 from router.reasons import Reason
+from router.wire.malformed import Malformed
 
 __all__ = ["Forwarder", "MappingRecord", "RewriteCache", "SessionRecord", "Transmit"]
 
@@ -107,6 +108,11 @@ class Forwarder(Protocol):
     @property
     def counters(self) -> Mapping[Reason, int]:
         """Packets by reason."""
+        ...
+
+    @property
+    def malformed(self) -> Mapping[Malformed, int]:
+        """Malformed packets by the first thing wrong with them."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["ReasonCount", "SideTraffic", "Traffic"]
+__all__ = ["FlawCount", "ReasonCount", "SideTraffic", "Traffic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,25 @@ class ReasonCount:
 
 
 @dataclass(frozen=True, slots=True)
+class FlawCount:
+    """How many malformed packets had this as the first thing wrong with them."""
+
+    flaw: str
+    sentence: str
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
-    """Everything countable about the data plane at one instant."""
+    """Everything countable about the data plane at one instant.
+
+    `malformed` splits up the packets that `reasons` counts as malformed.
+    """
 
     lan: SideTraffic
     wan: SideTraffic
     reasons: tuple[ReasonCount, ...]
+    malformed: tuple[FlawCount, ...]
     sessions: int
     mappings: int
     cache_hits: int

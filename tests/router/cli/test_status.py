@@ -1,6 +1,6 @@
 import json
 
-from tests.router.cli.conftest import STATUS, RunningRouter
+from tests.router.cli.conftest import HEADER, STATUS, RunningRouter
 
 OUT = "udp 192.168.1.10:4000 -> 198.51.100.7:53"
 
@@ -31,3 +31,20 @@ def test_status_as_json_is_the_answer_itself(running: RunningRouter) -> None:
 def test_faults_are_mentioned(running: RunningRouter) -> None:
     running.plane._faults.count = 3
     assert "3 internal faults, see the router's log" in running.command("status").output
+
+
+def test_malformed_packets_have_a_table_of_their_own_once_there_are_any(
+    running: RunningRouter,
+) -> None:
+    assert "Malformed" not in running.command("status").output
+    running.lan.put(HEADER + bytes([0x65]) + bytes(39), HEADER + bytes(3))
+    running.lan.put(HEADER + bytes([0x65]) + bytes(39))
+    running.outbound(OUT)
+    lines = running.command("status").output.splitlines()
+    words = [line.split() for line in lines]
+    start = words.index(["Malformed", "Flaw", "Meaning"])
+    assert words[start - 1] == []
+    assert [line[:2] for line in words[start + 1 :] if line[1:]] == [
+        ["2", "version"],
+        ["1", "truncated"],
+    ]

@@ -2,12 +2,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router import __version__
 from router.host.control.metrics import exposition
-from router.host.dataplane.traffic import ReasonCount, SideTraffic, Traffic
+from router.host.dataplane.traffic import FlawCount, ReasonCount, SideTraffic, Traffic
 
 TRAFFIC = Traffic(
     lan=SideTraffic("lan0", 10, 1000, 8, 800, 1, 2, 3),
     wan=SideTraffic("wan0", 20, 2000, 16, 1600, 4, 5, 6),
     reasons=(ReasonCount("session", "belongs to a session", 21), ReasonCount("limit", "full", 2)),
+    malformed=(FlawCount("data-offset", "too small", 4), FlawCount("version", "not 4", 3)),
     sessions=7,
     mappings=5,
     cache_hits=22,
@@ -46,6 +47,8 @@ def test_the_page_holds_every_count() -> None:
         ("tun_drops_total", "wan", "refused"): 6,
         ("judged_packets_total", "session"): 21,
         ("judged_packets_total", "limit"): 2,
+        ("malformed_packets_total", "data-offset"): 4,
+        ("malformed_packets_total", "version"): 3,
         ("sessions",): 7,
         ("mappings",): 5,
         ("cache_hits_total",): 22,

@@ -15,6 +15,7 @@ from router.host.control.client import ControlClient
 from router.host.control.pcapng import ENHANCED_PACKET, split_blocks
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
+from router.wire.malformed import Malformed
 from tests.lab.scripted import FrameSocket, ManualClock, ScriptedForwarder, frame
 from tests.lab.serving import serving
 
@@ -85,11 +86,15 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 def test_status_is_what_the_daemon_describes_and_the_counts(served: Served) -> None:
+    served.forwarder.malformed = {Malformed.DATA_OFFSET: 2}
     status = served.client.get("status")
     assert (status["version"], status["uptime_s"]) == ("9", 3.0)
     assert status["traffic"]["lan"]["tun"] == "lan0"
     assert status["traffic"]["reasons"] == [
         {"reason": "session", "sentence": "belongs to a session", "packets": 3}
+    ]
+    assert status["traffic"]["malformed"] == [
+        {"flaw": "data-offset", "sentence": Malformed.DATA_OFFSET.value, "packets": 2}
     ]
 
 
