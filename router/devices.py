@@ -7,7 +7,7 @@ Cores take these as arguments and never import what implements them. `random.Ran
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-__all__ = ["Clock", "KernelHops", "Rng", "Side", "Tun", "Verdict"]
+__all__ = ["Clock", "Filter", "KernelHops", "Neighbours", "Rng", "Side", "Tun", "Verdict"]
 
 
 class Side(IntEnum):
@@ -63,6 +63,22 @@ class Rng(Protocol):
 
     def randrange(self, start: int, stop: int) -> int:
         """Return an integer in [start, stop)."""
+        ...
+
+
+class Filter(Protocol):
+    """A packet filter in the language of tcpdump(8), compiled."""
+
+    def __call__(self, packet: bytes, *, outbound: bool) -> bool:
+        """Return whether an IPv4 packet, going out to the line or coming in from it, matches."""
+        ...
+
+
+class Neighbours(Protocol):
+    """Which card a LAN address belongs to."""
+
+    def mac_of(self, address: int) -> str:
+        """Return the MAC address, lower case with colons, "" where it is not known."""
         ...
 
 

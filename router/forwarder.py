@@ -5,25 +5,30 @@ in, is checked once, and is edited in place; the `Verdict` says where it goes. W
 itself, and packets that became several, are effects to be sent after `ANSWERED` or a timer.
 
 From the LAN: check, refuse what never passes, route by the destination. To the line: hops, size,
-then NAT. To an external address of ours: the same, then back in (hairpin). From the line: check,
-refuse, find the session, then hops and size, so that strangers get no answer at all.
+what host and traffic may, then NAT; or, while no line is up, wait for one (`router.lines`). To an
+external address of ours: the same, then back in (hairpin). From the line: check, refuse, find the
+session, then hops and size, so that strangers get no answer at all.
 
 Errors quote the packet as the side it came from knows it, because they are built before the edit.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from router.answers import Answers
 from router.arrival import Arrival, check
+from router.demand import Demand
 from router.departure import Departure, Refusal, Transmit
-from router.devices import KernelHops, Rng, Side, Verdict
+from router.devices import KernelHops, Neighbours, Rng, Side, Verdict
 from router.fastpath import RewriteCache
+from router.lines import Lines
+from router.link.calendar import Calendar
+from router.link.types import LinksConfig, PolicyRule
 from router.nat.deadlines import earlier
 from router.nat.nat import Nat
 from router.nat.table import Mapping, Session
 from router.nat.types import DefaultHost, ForwardRule, NatConfig
+from router.outbox import Outbox
 from router.reasons import Reason
 from router.routing import Place, RoutingConfig, RoutingTable
 from router.ways import Step, Way, Ways
@@ -31,7 +36,6 @@ from router.wire.icmpv4 import Type, Unreachable
 from router.wire.ipv4 import IPv4
 from router.wire.malformed import Malformed
 from router.wire.transport import parse_transport
-from router.wire.vnet import PLAIN
 
 __all__ = ["Forwarder", "ForwarderConfig", "Transmit"]
 
@@ -44,6 +48,7 @@ class ForwarderConfig:
     """What the forwarder is told once."""
 
     routing: RoutingConfig
+    links: LinksConfig
     nat: NatConfig = field(default_factory=NatConfig)
     lan_mtu: int = 1500
     hops: KernelHops = field(default_factory=KernelHops)
@@ -53,13 +58,19 @@ class ForwarderConfig:
 
 
 class Forwarder:
-    """Routes and translates; owned by one thread."""
+    """Routes and translates; owned by one thread.
+
+    `lines` is where links are asked about and told of.
+    """
 
     def __init__(
         self,
         config: ForwarderConfig,
         *,
         rng: Rng,
+        calendar: Calendar,
+        neighbours: Neighbours,
+        now: float,
         forwards: Sequence[ForwardRule | DefaultHost] = (),
     ) -> None:
         self._config = config
@@ -78,27 +89,19 @@ class Forwarder:
             config.lan_mtu, config.hops, mss_clamp=config.mss_clamp, rng=rng
         )
         self._ways = Ways(config.nat, self._departure)
-        self._line_address: int | None = None
-        self._effects: list[Transmit] = []
-        self.counters: Counter[Reason] = Counter()
-        self.malformed: Counter[Malformed] = Counter()
-        self.last_reason = Reason.MALFORMED
+        self._outbox = Outbox()
+        self.counters, self.malformed = self._outbox.counters, self._outbox.malformed
+        self.lines = Lines(
+            Demand(config.links, calendar, rng=rng, neighbours=neighbours, now=now),
+            self._nat,
+            self._departure,
+            self.cache,
+            self._answers,
+            self._outbox,
+            router=config.routing.lan_address,
+            enter=lambda frames, now: self._release(frames, Side.LAN, now),
+        )
         self.cache.max_packet[Verdict.TO_LAN] = config.lan_mtu
-
-    # The line
-
-    def line_up(self, address: int, mtu: int, *, now: float) -> None:
-        """Note that the line has an address; packets up to `mtu` bytes go out from now on."""
-        self._line_address = address
-        self._departure.mtu[Side.WAN] = mtu
-        self.cache.max_packet[Verdict.TO_WAN] = mtu
-        self._nat.set_line_address(address, now)
-
-    def line_down(self, *, now: float) -> None:
-        """Note that the line is gone; sessions wait for it to come back with the same address."""
-        self._line_address = None
-        self.cache.clear()
-        self._nat.set_line_address(None, now)
 
     # From the LAN
 
@@ -126,10 +129,10 @@ class Forwarder:
         return self._to_line(arrival)
 
     def _is_router_only(self, address: int) -> bool:
-        return address == self._line_address and not self._nat.owns(address)
+        return address in self.lines and not self._nat.owns(address)
 
     def _pings_router(self, arrival: Arrival) -> bool:
-        return arrival.is_ping and arrival.packet.destination == self._line_address
+        return arrival.is_ping and arrival.packet.destination in self.lines
 
     def _between_lans(self, arrival: Arrival) -> Verdict:
         refused = self._refuse(arrival, self._config.routing.lan_address, Side.LAN)
@@ -141,29 +144,46 @@ class Forwarder:
     def _to_line(self, arrival: Arrival) -> Verdict:
         packet = arrival.packet
         router = self._config.routing.lan_address
-        if self._line_address is None:
-            return self._error(arrival, router, _NO_ROUTE)
         hairpin = self._nat.owns(packet.destination)
+        if hairpin and not self.lines:
+            return self._error(arrival, router, _NO_ROUTE)
         side = Side.LAN if hairpin else Side.WAN
         refused = self._refuse(arrival, router, side)
         if refused is not None:
             return refused
-        way = self._ways.known(arrival) or self._decide_outbound(arrival, hairpin=hairpin)
+        way: Way | Refusal | Reason | Malformed
+        if self.lines:
+            way = self._ways.known(arrival) or self._decide_outbound(arrival, hairpin=hairpin)
+        else:
+            way = self.lines.wait(arrival)
         if isinstance(way, Way):
             return self._follow(arrival, way, side)
+        if isinstance(way, Refusal):
+            return self._error(arrival, router, way)
+        if way is Reason.HELD:
+            self._outbox.count(way)
+            return Verdict.ANSWERED
         if way in _NO_RESOURCES:
             prohibited = Unreachable.ADMINISTRATIVELY_PROHIBITED  # RFC 5508 REQ-8
             return self._error(arrival, router, Refusal(way, Type.UNREACHABLE, prohibited))
         return self._drop(way)
 
-    def _decide_outbound(self, arrival: Arrival, *, hairpin: bool) -> Way | Reason | Malformed:
+    def _decide_outbound(
+        self, arrival: Arrival, *, hairpin: bool
+    ) -> Way | Refusal | Reason | Malformed:
         packet, transport = arrival.packet, arrival.transport
         if arrival.ports_elsewhere:
             return self._ways.hold(arrival)
+        rule: PolicyRule | Refusal | None = None
+        if not hairpin and not self._nat.knows(packet, transport):
+            rule = self.lines.admit(arrival)
+            if isinstance(rule, Refusal):
+                return rule
         known = len(self._nat.table)
         session = self._nat.outbound(packet, transport, arrival.now)
         if not isinstance(session, Session):
             return session
+        session.rule = session.rule or rule
         reason = self._reason(arrival, Reason.NEW_SESSION, known)
         if hairpin:
             way = self._turn_back(arrival, session, reason)
@@ -197,7 +217,7 @@ class Forwarder:
         arrival = check(buffer, length, Side.WAN, now)
         if not isinstance(arrival, Arrival):
             return self._drop(arrival)
-        if self._line_address is None:
+        if not self.lines:
             return self._drop(Reason.LINE_DOWN)
         packet = arrival.packet
         destination = packet.destination
@@ -217,14 +237,15 @@ class Forwarder:
         return self._to_lan(arrival)
 
     def _is_ours(self, address: int) -> bool:
-        return address == self._line_address or self._nat.owns(address)
+        return address in self.lines or self._nat.owns(address)
 
     def _to_lan(self, arrival: Arrival) -> Verdict:
         way = self._ways.known(arrival) or self._decide_inbound(arrival)
         if not isinstance(way, Way):
             return self._drop(way)
-        assert self._line_address is not None
-        refused = self._refuse(arrival, self._line_address, Side.LAN)
+        addressed = arrival.packet.destination
+        router = addressed if addressed in self.lines else self.lines.active_address
+        refused = self._refuse(arrival, router, Side.LAN)
         if refused is None:
             return self._follow(arrival, way, Side.LAN)
         for step in way.steps:
@@ -250,6 +271,7 @@ class Forwarder:
         for step in way.steps:
             self._translate(arrival, step)
             self._nat.note(step.session, packet, transport, arrival.now, outbound=step.outbound)
+            self.lines.let_hold(step.session, arrival, outbound=step.outbound)
         if way.identification is not None:
             packet.set_identification(way.identification)
         self._departure.take_hop(arrival, side)
@@ -258,19 +280,20 @@ class Forwarder:
         if not released:
             return self._emit(arrival, side, way.reason)
         if self._emit(arrival, side, way.reason) is not Verdict.ANSWERED:
-            self._effects.append(Transmit(side, bytes(packet.buffer[: packet.end])))
+            self._outbox.put(Transmit(side, bytes(packet.buffer[: packet.end])))
         self._release(released, arrival.side, arrival.now)
-        self.last_reason = way.reason
+        self._outbox.last_reason = way.reason
         return Verdict.ANSWERED
 
     def _release(self, frames: Sequence[bytes], side: Side, now: float) -> None:
+        """Let frames in that have waited: for the first of their datagram, or for a line."""
         for frame in frames:
             buffer = bytearray(frame)
             enter = self.from_lan if side is Side.LAN else self.from_wan
             verdict = enter(buffer, len(buffer), now=now)
             if verdict in (Verdict.TO_LAN, Verdict.TO_WAN):
                 leaving = Side.LAN if verdict is Verdict.TO_LAN else Side.WAN
-                self._effects.append(Transmit(leaving, bytes(buffer)))
+                self._outbox.put(Transmit(leaving, bytes(buffer)))
 
     def _translate(self, arrival: Arrival, step: Step) -> None:
         self._nat.translate(
@@ -288,10 +311,10 @@ class Forwarder:
 
     def _emit(self, arrival: Arrival, side: Side, reason: Reason) -> Verdict:
         """Send the packet on, in fragments if its next link asks for that."""
-        self._count(reason)
+        self._outbox.count(reason)
         if self._departure.fits(arrival, side):
             return Verdict.TO_LAN if side is Side.LAN else Verdict.TO_WAN
-        self._effects.extend(self._departure.pieces(arrival, side))
+        self._outbox.put(*self._departure.pieces(arrival, side))
         return Verdict.ANSWERED
 
     # Answers and accounts
@@ -310,20 +333,13 @@ class Forwarder:
         return self._answer(arrival.side, answer, reason) if answer else self._drop(reason)
 
     def _answer(self, side: Side, packet: bytes, reason: Reason) -> Verdict:
-        self._count(reason)
-        self._effects.append(Transmit(side, PLAIN + packet))
+        self._outbox.count(reason)
+        self._outbox.say(side, packet)
         return Verdict.ANSWERED
 
     def _drop(self, reason: Reason | Malformed) -> Verdict:
-        if isinstance(reason, Malformed):
-            self.malformed[reason] += 1
-            reason = Reason.MALFORMED
-        self._count(reason)
+        self._outbox.count(reason)
         return Verdict.DROP
-
-    def _count(self, reason: Reason) -> None:
-        self.counters[reason] += 1
-        self.last_reason = reason
 
     def _reason(self, arrival: Arrival, opened: Reason, known: int) -> Reason:
         """Return why a packet passes: `opened` if there are more sessions than were `known`."""
@@ -335,10 +351,14 @@ class Forwarder:
 
     def next_deadline(self) -> float | None:
         """Return the instant at which `handle_timer` has something to do, None for never."""
-        return earlier(self._nat.next_deadline(), self._ways.next_deadline())
+        of_packets = earlier(self._nat.next_deadline(), self._ways.next_deadline())
+        return earlier(of_packets, self.lines.next_deadline())
 
     def handle_timer(self, *, now: float) -> None:
-        """Forget what is too old; answer unsolicited SYNs that were silent for long enough."""
+        """Forget what is too old; answer unsolicited SYNs that were silent for long enough.
+
+        Links dial, fall and rest when it is time.
+        """
         self._ways.expire(now)
         for held in self._nat.expire(now):
             packet = IPv4.parse(bytearray(held), 0, len(held), quoted=True)
@@ -347,12 +367,17 @@ class Forwarder:
                 Side.WAN, packet.destination, packet, Type.UNREACHABLE, Unreachable.PORT, now=now
             )
             if answer is not None:
-                self._effects.append(Transmit(Side.WAN, PLAIN + answer))
+                self._outbox.say(Side.WAN, answer)
+        self.lines.handle_timer(now)
 
     def take_effects(self) -> list[Transmit]:
         """Return what there is to send, in order, and forget it."""
-        effects, self._effects = self._effects, []
-        return effects
+        return self._outbox.take()
+
+    @property
+    def last_reason(self) -> Reason:
+        """Why the last packet that missed the cache got its verdict."""
+        return self._outbox.last_reason
 
     @property
     def forwards(self) -> tuple[ForwardRule | DefaultHost, ...]:

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["format_duration", "parse_duration", "parse_size"]
+__all__ = ["format_duration", "format_size", "parse_duration", "parse_size"]
 
 _MINUTE = 60  # seconds
 _HOUR = 3600  # seconds
@@ -36,3 +36,11 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f'{text!r} is not a size such as "1500B", "64KiB" or "1MiB"')
     return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def format_size(size: int) -> str:
+    """Return the text for what `parse_size` has read, in the largest unit that leaves no rest."""
+    for unit, count in reversed(_SIZE_UNITS.items()):
+        if size >= count and size % count == 0:
+            return f"{size // count}{unit}"
+    return f"{size}B"

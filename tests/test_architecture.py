@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from router.nat.tcp import TRANSITIONS, Event, State
+from tests.lab.drawing import link_diagram, link_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +31,12 @@ def test_the_tcp_table_is_the_one_in_force() -> None:
         _name(state): [_name(TRANSITIONS[state][event]) for event in events] for state in State
     }
     assert written == in_force
+
+
+def test_the_link_machine_is_drawn_from_the_table_in_force() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    assert _between(text, "link-table") == link_table()
+    assert _between(text, "link-diagram") == link_diagram()
 
 
 def test_every_module_of_the_package_has_a_place_in_the_table() -> None:

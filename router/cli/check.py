@@ -1,16 +1,16 @@
 """`postroad check`: what a configuration means, or everything that is wrong with it."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
+from router.cli import lines
 from router.cli.options import as_json, config_option, print_json
-from router.cli.tables import print_table, table
+from router.cli.tables import duration, print_table, table
 from router.config import Config, load
 from router.nat.types import DefaultHost, ForwardRule, Masquerade, OneToOne
 from router.rules import render
-from router.units import format_duration
 from router.wire.address import format_address
 
 __all__ = ["check"]
@@ -29,47 +29,49 @@ def check(config_path: Path, as_json: bool) -> None:
     click.echo(f"{config_path} is sound")
     made = table("", "")
     made.show_header = False
-    for name in ("lan", "line", "hosts", "nat", "timeouts", "forwards", "warnings"):
-        values = meaning[name] if isinstance(meaning[name], list) else [meaning[name]]
+    for name, said in meaning.items():
+        values = said if isinstance(said, list) else [said]
         for index, value in enumerate(values or ["none"]):
             made.add_row("" if index else name, value)
     print_table(made)
 
 
-def _meaning(config: Config, forwards: tuple[ForwardRule | DefaultHost, ...]) -> dict[str, Any]:
-    timeouts = config.nat.timeouts
+def _meaning(
+    config: Config, forwards: tuple[ForwardRule | DefaultHost, ...]
+) -> dict[str, str | list[str]]:
+    told = config.links_config()
     return {
+        "control": list(_control(config)),
         "lan": _lan(config),
-        "line": _line(config),
-        "hosts": [f"{host.name} is {format_address(host.address)}" for host in config.hosts],
+        "links": list(lines.lines(config)),
+        "hold": list(lines.hold(told)),
+        "hosts": list(lines.hosts(config)),
+        "policy": list(lines.policy(told)),
+        "budget": list(lines.budget(told)),
+        "breaker": list(lines.breaker(told)),
+        "schedule": list(lines.schedule(config)),
         "nat": _nat(config),
-        "timeouts": (
-            f"TCP {format_duration(round(timeouts.tcp_established))} established and"
-            f" {format_duration(round(timeouts.tcp_transitory))} otherwise,"
-            f" UDP {format_duration(round(timeouts.udp))},"
-            f" ICMP {format_duration(round(timeouts.icmp))}"
-        ),
+        "timeouts": _timeouts(config),
         "forwards": [f"{render(rule)}   ({rule.origin})" for rule in forwards],
         "warnings": list(config.warnings),
     }
 
 
+def _control(config: Config) -> Iterator[str]:
+    router = config.router
+    yield f"on {router.control}"
+    if router.control_tcp is not None:
+        yield f"on {router.control_tcp}, for those who have the token in {router.token_file}"
+
+
 def _lan(config: Config) -> list[str]:
     lan = config.lan
     via = f"{lan.device}, its packets led into {lan.tun}" if lan.device else f"the TUN {lan.tun}"
-    lines = [f"{lan.address} on {via}{_namespace(lan.netns)}, MTU {lan.mtu}"]
+    told = [f"{lan.address} on {via}{_namespace(lan.netns)}, MTU {lan.mtu}"]
     for route in lan.routes:
         gateway = "on the link" if route.gateway is None else f"via {format_address(route.gateway)}"
-        lines.append(f"{route.network} {gateway}")
-    return lines
-
-
-def _line(config: Config) -> str:
-    (link,) = config.links
-    tun, namespace = config.wan.tun, _namespace(config.wan.netns)
-    via = f"{link.device}, its packets led into {tun}" if link.device else f"the TUN {tun}"
-    gateway = "no gateway" if link.gateway is None else f"gateway {format_address(link.gateway)}"
-    return f"{link.name}: {link.address} on {via}{namespace}, {gateway}, MTU {link.mtu}"
+        told.append(f"{route.network} {gateway}")
+    return told
 
 
 def _namespace(name: str) -> str:
@@ -87,4 +89,13 @@ def _nat(config: Config) -> str:
     return (
         f"{how}; {config.nat.mapping.value} mapping, {config.nat.filtering.value} filtering,"
         f" hairpinning {'on' if config.nat.hairpinning else 'off'}"
+    )
+
+
+def _timeouts(config: Config) -> str:
+    timeouts = config.nat.timeouts
+    return (
+        f"TCP {duration(timeouts.tcp_established)} established and"
+        f" {duration(timeouts.tcp_transitory)} otherwise,"
+        f" UDP {duration(timeouts.udp)}, ICMP {duration(timeouts.icmp)}"
     )

@@ -12,11 +12,14 @@ from router.cli.tables import print_table, table
 from router.errors import RouterError
 from router.lab import build, process, registry, topology
 from router.lab import demo as demonstration
+from router.lab.files import Line
+from router.units import format_duration, parse_duration
 
 __all__ = ["lab"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_NAME = "default"
+_DIALLED = Line()
 _FAILED = 1
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # dnsmasq's home, which a root shell by su(1) lacks
 
@@ -28,6 +31,13 @@ def _name_option(command: _F) -> _F:
     return option(command)
 
 
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
 @click.group()
 def lab() -> None:
     """Build a LAN, a router and an Internet out of network namespaces."""
@@ -36,9 +46,28 @@ def lab() -> None:
 
 @lab.command()
 @_name_option
-def up(name: str) -> None:
+@click.option(
+    "--dial-time",
+    "dial_s",
+    default=format_duration(round(_DIALLED.dial_s)),
+    show_default=True,
+    callback=_seconds,
+    metavar="DURATION",
+    help="How long the provider takes to raise the line.",
+)
+@click.option(
+    "--idle",
+    "idle_s",
+    default=format_duration(_DIALLED.idle_s),
+    show_default=True,
+    callback=_seconds,
+    metavar="DURATION",
+    help="How long the line stays up unused; 0s is for ever.",
+)
+@click.option("--static", is_flag=True, help="A line that is always up, and nothing to dial.")
+def up(name: str, dial_s: int, idle_s: int, static: bool) -> None:
     """Build a lab; one that has crashed is removed first."""
-    made = build.up(name)
+    made = build.up(name, line=None if static else Line(dial_s, idle_s))
     option = "" if name == _DEFAULT_NAME else f" --name {name}"
     click.echo(f"The lab {name} is up: namespaces {made.prefix}-*, files in {made.directory}.")
     click.echo(f"  postroad lab exec{option} alice curl http://www.example.test/")

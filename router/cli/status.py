@@ -1,5 +1,6 @@
-"""`postroad status`: the line, uptime, counts and what became of packets."""
+"""`postroad status`: the lines and their budgets, uptime, counts and what became of packets."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.table import Table
 from router.cli.options import as_json, control_client, control_options, print_json
 from router.cli.tables import duration, print_table, size, table
 
-__all__ = ["status"]
+__all__ = ["budgets_table", "status"]
 
 
 @click.command()
@@ -25,12 +26,13 @@ def status(as_json: bool, config_path: Path | None, control: Path | None) -> Non
     uptime = duration(answer["uptime_s"])
     click.echo(f"postroad {answer['version']}, process {answer['pid']}, up {uptime}")
     for link in answer["links"]:
-        click.echo(
-            f"line {link['name']}: {link['state']} with {link['address']}"
-            f" on {_device(link)} for {duration(link['since_s'])}, {link['reason']}"
-        )
+        for line in _link(link):
+            click.echo(line)
     click.echo(f"LAN: {answer['lan']['address']} on {_device(answer['lan'])}")
     click.echo(f"{traffic['sessions']} sessions, {traffic['mappings']} mappings\n")
+    if answer["budgets"]:
+        print_table(budgets_table(answer["budgets"]))
+        click.echo()
     print_table(_sides(traffic))
     click.echo()
     print_table(_reasons(traffic))
@@ -43,6 +45,41 @@ def status(as_json: bool, config_path: Path | None, control: Path | None) -> Non
 
 def _device(side: dict[str, Any]) -> str:
     return f"{side['device']} by way of {side['tun']}" if side["device"] else str(side["tun"])
+
+
+def _link(link: dict[str, Any]) -> Iterator[str]:
+    """Yield the line and how it is, and then what else there is to know of it."""
+    address = f" with {link['address']} on {_device(link)}" if link["address"] else ""
+    by = f" ({link['by']})" if link["by"] else ""
+    lasted = duration(link["since_s"])
+    yield f"line {link['name']}: {link['state']}{address} for {lasted}, {link['reason']}{by}"
+    if link["falls_in_s"] is not None:
+        yield f"  falls in {duration(link['falls_in_s'])} unless something holds it"
+    if link["failures"]:
+        yield f"  attempts that failed in a row: {link['failures']}"
+    if link["blocked"]:
+        yield f"  traffic may not raise it: {link['blocked']}"
+
+
+def budgets_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the allowances and what is used of them."""
+    numbers = ("Used", "Allowed", "Share", "Begins anew in")
+    made = table("Budget", "Of", *numbers, numbers=numbers)
+    for row in rows:
+        amount = _octets if row["what"] == "bytes" else _count
+        share = f"{row['used'] / row['allowed']:.0%}" if row["allowed"] else "100%"
+        again = duration(row["resets_in_s"])
+        used, allowed = amount(row["used"]), amount(row["allowed"])
+        made.add_row(row["period"], row["what"], used, allowed, share, again)
+    return made
+
+
+def _octets(number: float) -> str:
+    return size(round(number))
+
+
+def _count(number: float) -> str:
+    return f"{number:.0f}"
 
 
 def _sides(traffic: dict[str, Any]) -> Table:

@@ -7,8 +7,9 @@ that stands for a network, for everybody in it, or for nobody.
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from router.config.links import LinkSection, StaticLink
 from router.config.problems import key_path
-from router.config.schema import LanSection, StaticLink
+from router.config.schema import LanSection
 from router.config.values import InterfaceAddress
 from router.routing import Place, RoutingConfig, RoutingTable
 from router.wire.address import MAX_PREFIX, Network, format_address
@@ -54,9 +55,11 @@ def lan_problems(lan: LanSection) -> Iterator[str]:
             )
 
 
-def link_problems(links: Sequence[StaticLink], lan: LanSection) -> Iterator[str]:
-    """Yield what is wrong with the line's address and its gateway."""
+def link_problems(links: Sequence[LinkSection], lan: LanSection) -> Iterator[str]:
+    """Yield what is wrong with the address and the gateway of lines that have fixed ones."""
     for index, link in enumerate(links):
+        if not isinstance(link, StaticLink):
+            continue
         key = key_path("link", index, "address")
         yield from _interface_problems(key, link.address)
         for network in routing_of(lan).lan_networks:
@@ -69,7 +72,7 @@ def link_problems(links: Sequence[StaticLink], lan: LanSection) -> Iterator[str]
 
 
 def block_problems(
-    blocks: Sequence[Network], lan: LanSection | None, links: Sequence[StaticLink]
+    blocks: Sequence[Network], lan: LanSection | None, links: Sequence[LinkSection]
 ) -> Iterator[str]:
     """Yield why one-to-one blocks cannot be external addresses."""
     for one, other in combinations(blocks, 2):
@@ -79,7 +82,7 @@ def block_problems(
         for network in routing_of(lan).lan_networks if lan else ():
             if _overlap(block, network):
                 yield f"nat.address: {block} overlaps the LAN network {network}; it is external"
-        for link in links:
+        for link in (each for each in links if isinstance(each, StaticLink)):
             for address, role in _taken_on(link):
                 if address in block:
                     yield f"nat.address: {block} contains {format_address(address)}, {role}"

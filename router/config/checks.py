@@ -12,8 +12,12 @@ from router.config.addresses import (
     link_problems,
     routing_of,
 )
+from router.config.demand import HostSection
+from router.config.linechecks import line_problems
+from router.config.links import LinkSection
 from router.config.problems import key_path
-from router.config.schema import HostSection, LanSection, RouterFile, StaticLink, TimeoutsSection
+from router.config.schema import LanSection, RouterFile, RouterSection, TimeoutsSection
+from router.config.section import Section
 from router.nat.types import DefaultHost, ForwardRule, OneToOne
 from router.routing import Place, RoutingTable
 from router.units import format_duration
@@ -35,12 +39,16 @@ def cross_problems(file: RouterFile, damaged: Collection[str]) -> Iterator[str]:
     """Yield what is wrong between the sections of a file."""
     if file.lan is None and "lan" not in damaged:
         yield 'lan: is missing; the file needs [lan] with address = "192.168.1.1/24" or the like'
-    if len(file.link) != 1 and "link" not in damaged:
-        yield f"link: the file has {len(file.link)} [[link]] sections; this version needs one"
+    if not file.link and "link" not in damaged:
+        yield "link: is missing; the file needs a [[link]] for each line"
     if file.lan is not None:
         yield from lan_problems(file.lan)
-        yield from _host_problems(file.host, file.lan)
+        yield from _placement_problems(file.host, file.lan)
         yield from link_problems(file.link, file.lan)
+    yield from _control_problems(file.router, file.lan)
+    yield from _host_problems(file.host)
+    yield from _repeated("link", file.link, "name", "device")
+    yield from line_problems(file.link)
     if "wan" not in damaged:
         yield from _device_problems(file)
     if "nat" not in damaged:
@@ -71,26 +79,45 @@ def _no_lan_host(address: int, lan: LanSection) -> str:
     return f"{format_address(address)} is not the address of a LAN host, in {networks}"
 
 
-def _host_problems(hosts: Sequence[HostSection], lan: LanSection) -> Iterator[str]:
+def _control_problems(router: RouterSection, lan: LanSection | None) -> Iterator[str]:
+    listens = router.control_tcp
+    if listens is None:
+        return
+    if router.token_file is None:
+        yield "router.control_tcp: needs a token_file; who has the token in it is let in"
+    if lan is not None and listens.address != lan.address.address:
+        own = format_address(lan.address.address)
+        yield (
+            f"router.control_tcp: {format_address(listens.address)} is not the router's LAN"
+            f" address, {own}"
+        )
+
+
+def _placement_problems(hosts: Sequence[HostSection], lan: LanSection) -> Iterator[str]:
     table = RoutingTable(routing_of(lan))
     for index, host in enumerate(hosts):
-        if table.lookup(host.address).place is not Place.LAN:
+        if host.address is not None and table.lookup(host.address).place is not Place.LAN:
             yield f"{key_path('host', index, 'address')}: {_no_lan_host(host.address, lan)}"
-    yield from _repeated(hosts, "address")
-    yield from _repeated(hosts, "name")
-    yield from _repeated(hosts, "external")
 
 
-def _repeated(hosts: Sequence[HostSection], key: str) -> Iterator[str]:
-    first: dict[object, int] = {}
+def _host_problems(hosts: Sequence[HostSection]) -> Iterator[str]:
     for index, host in enumerate(hosts):
-        value = getattr(host, key)
-        if value is not None and first.setdefault(value, index) != index:
-            shown = value if key == "name" else format_address(value)
-            yield (
-                f"{key_path('host', index, key)}: {shown} is already the {key} of"
-                f" {key_path('host', first[value])}; each host has its own"
-            )
+        if host.address is None and host.mac is None:
+            yield f"{key_path('host', index)}: needs an address or a mac to be known by"
+    yield from _repeated("host", hosts, "address", "mac", "name", "external")
+
+
+def _repeated(section: str, items: Sequence[Section], *keys: str) -> Iterator[str]:
+    for key in keys:
+        first: dict[object, int] = {}
+        for index, item in enumerate(items):
+            value = getattr(item, key)
+            if value is not None and first.setdefault(value, index) != index:
+                shown = format_address(value) if isinstance(value, int) else value
+                yield (
+                    f"{key_path(section, index, key)}: {shown} is already the {key} of"
+                    f" {key_path(section, first[value])}; each {section} has its own"
+                )
 
 
 def _nat_problems(file: RouterFile) -> Iterator[str]:
@@ -101,6 +128,8 @@ def _nat_problems(file: RouterFile) -> Iterator[str]:
         key = key_path("host", index, "external")
         if host.external is None:
             continue
+        if host.address is None:
+            yield f"{key}: needs the host's address, which is translated to it"
         if not blocks:
             yield f'{key}: needs one-to-one addresses, such as nat.address = ["198.51.100.8/29"]'
         elif not any(host.external in block for block in blocks):
@@ -124,7 +153,7 @@ def _device_problems(file: RouterFile) -> Iterator[str]:
         yield from _shared_namespace(lan, file.link, wan.tun)
 
 
-def _shared_namespace(lan: LanSection, links: Sequence[StaticLink], wan_tun: str) -> Iterator[str]:
+def _shared_namespace(lan: LanSection, links: Sequence[LinkSection], wan_tun: str) -> Iterator[str]:
     if lan.tun == wan_tun:
         yield f"wan.tun: {wan_tun} is already lan.tun in the same namespace; choose another name"
     if lan.device or any(link.device for link in links):
@@ -132,3 +161,5 @@ def _shared_namespace(lan: LanSection, links: Sequence[StaticLink], wan_tun: str
             "wan.netns: is that of the LAN; with a device on either side"
             " the line needs a namespace of its own"
         )
+    elif len(links) > 1:
+        yield "wan.netns: is that of the LAN; several links need a namespace of their own"

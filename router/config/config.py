@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,24 @@ from pydantic import ValidationError
 
 from router.config.addresses import routing_of
 from router.config.checks import cross_problems, forward_problems, timeout_warnings
-from router.config.problems import shape_problems
-from router.config.schema import (
-    HostSection,
-    LanSection,
-    NatSection,
-    RouterFile,
-    RouterSection,
-    StaticLink,
-    WanSection,
-)
+from router.config.demand import HostSection, shipped_rules
+from router.config.linechecks import line_warnings
+from router.config.links import CommandLink, StaticLink
+from router.config.problems import key_path, shape_problems
+from router.config.schema import LanSection, NatSection, RouterFile, RouterSection, WanSection
+from router.config.zones import machine_zone
 from router.devices import KernelHops
 from router.errors import ConfigError
 from router.forwarder import ForwarderConfig
+from router.link.types import (
+    BreakerConfig,
+    BudgetConfig,
+    DemandConfig,
+    HoldLimits,
+    LinksConfig,
+    PolicyRule,
+    ScheduleEntry,
+)
 from router.nat.types import (
     DefaultHost,
     ForwardRule,
@@ -38,10 +44,12 @@ from router.nat.types import (
     Timeouts,
 )
 from router.rules import parse_rules
+from router.wire.address import Network
 
 __all__ = ["Config", "load", "parse"]
 
 _LONGEST_SOCKET_PATH = 107  # bytes: sun_path has 108 with its zero byte (unix(7))
+_PATHS = ("state_dir", "control", "token_file", "forward_rules")  # keys of [router]
 _TOML_PLACE = re.compile(r"^(.*) \(at line (\d+), column \d+\)$")
 
 
@@ -49,28 +57,64 @@ _TOML_PLACE = re.compile(r"^(.*) \(at line (\d+), column \d+\)$")
 class Config:
     """A sound configuration; paths are relative to where the program was started.
 
-    `warnings` are sentences, each with file and key, about what is allowed but unwise.
+    `links` are in the order of preference, `policy` has the file's own rules, `zone` is the time
+    zone of schedules and budgets. `warnings` are sentences, each with file and key, about what is
+    allowed but unwise.
     """
 
     path: Path
     router: RouterSection
     lan: LanSection
     wan: WanSection
-    links: tuple[StaticLink, ...]
+    links: tuple[StaticLink | CommandLink, ...]
     hosts: tuple[HostSection, ...]
+    policy: tuple[PolicyRule, ...]
+    budget: BudgetConfig
+    breaker: BreakerConfig
+    schedule: tuple[ScheduleEntry, ...]
     nat: NatConfig
     answer_wan_ping: bool
+    zone: tzinfo
     warnings: tuple[str, ...]
 
     def forwarder_config(self) -> ForwarderConfig:
-        """Return what the forwarder is told; behind each network card the kernel takes a hop."""
-        hops = KernelHops(bool(self.lan.device), bool(self.links[0].device))
+        """Return what the forwarder is told; behind each network card the kernel takes a hop.
+
+        Raises DeviceError when this machine cannot run filters.
+        """
+        on_cards = any(link.device is not None for link in self.links)
         return ForwarderConfig(
-            routing=replace(routing_of(self.lan), line_network=self.links[0].address.network),
+            routing=replace(routing_of(self.lan), line_network=self._line_network()),
+            links=self.links_config(),
             nat=self.nat,
             lan_mtu=self.lan.mtu,
-            hops=hops,
+            hops=KernelHops(self.lan.device is not None, on_cards),
             answer_wan_ping=self.answer_wan_ping,
+        )
+
+    def _line_network(self) -> Network | None:
+        """Return the network of the line where it is known before any line is up."""
+        *others, link = self.links
+        return link.address.network if isinstance(link, StaticLink) and not others else None
+
+    def links_config(self) -> LinksConfig:
+        """Return what the link cores are told; the shipped rules come after the file's own.
+
+        Raises DeviceError when this machine cannot run filters.
+        """
+        right = self.lan.dial
+        dialling = (link for link in self.links if isinstance(link, CommandLink))
+        return LinksConfig(
+            links=tuple(link.told() for link in self.links),
+            demand=DemandConfig(
+                rules=(*self.policy, *shipped_rules()),
+                hosts=tuple(host.told(right) for host in self.hosts),
+                default_right=right,
+            ),
+            hold=next((link.hold.told() for link in dialling), HoldLimits()),
+            budget=self.budget,
+            breaker=self.breaker,
+            schedule=self.schedule,
         )
 
     def load_forwards(self) -> tuple[ForwardRule | DefaultHost, ...]:
@@ -115,16 +159,24 @@ def parse(text: str, path: Path) -> Config:
 
 def _config(file: RouterFile, path: Path) -> Config:
     assert file.lan is not None
+    warnings = (*timeout_warnings(file.nat.timeouts), *line_warnings(file))
     return Config(
         path=path,
         router=_placed(file.router, path.parent),
         lan=file.lan,
         wan=file.wan,
-        links=file.link,
+        links=tuple(link.placed(path.parent) for link in file.link),
         hosts=file.host,
+        policy=tuple(
+            rule.told(key_path("policy", index)) for index, rule in enumerate(file.policy)
+        ),
+        budget=file.budget.told(),
+        breaker=file.breaker.told(),
+        schedule=tuple(entry.told() for entry in file.schedule),
         nat=_nat_config(file.nat, file.host),
         answer_wan_ping=file.nat.answer_ping,
-        warnings=tuple(f"{path}: {each}" for each in timeout_warnings(file.nat.timeouts)),
+        zone=file.router.timezone or machine_zone(),
+        warnings=tuple(f"{path}: {each}" for each in warnings),
     )
 
 
@@ -189,14 +241,10 @@ def _rule_problems(file: RouterFile, path: Path) -> Sequence[str]:
     return ()
 
 
-def _placed(router: RouterSection, directory: Path) -> RouterSection:
-    """Return the section with its paths as seen from the directory of the file."""
-    rules = router.forward_rules
-    return RouterSection.model_construct(
-        state_dir=directory / router.state_dir,
-        control=directory / router.control,
-        forward_rules=None if rules is None else directory / rules,
-    )
+def _placed(router: RouterSection, folder: Path) -> RouterSection:
+    """Return the section with its paths as seen from the folder of the file."""
+    paths = {key: getattr(router, key) for key in _PATHS}
+    return router.model_copy(update={key: folder / path for key, path in paths.items() if path})
 
 
 def _socket_problems(control: Path) -> list[str]:
@@ -212,8 +260,11 @@ def _socket_problems(control: Path) -> list[str]:
 def _nat_config(nat: NatSection, hosts: tuple[HostSection, ...]) -> NatConfig:
     address = nat.address
     if isinstance(address, OneToOne):
-        fixed = ((host.address, host.external) for host in hosts if host.external is not None)
-        address = replace(address, fixed=tuple(fixed))
+        pairs = ((host.address, host.external) for host in hosts)
+        fixed = tuple(
+            (own, public) for own, public in pairs if own is not None and public is not None
+        )
+        address = replace(address, fixed=fixed)
     return NatConfig(
         mapping=nat.mapping,
         filtering=nat.filtering,

@@ -11,7 +11,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from router.config.schema import Section
+from router.config.links import KINDS, LinkSection
+from router.config.section import Section
 
 __all__ = ["key_path", "shape_problems"]
 
@@ -22,8 +23,10 @@ _SENTENCES = {
     "tuple_type": "is not a list",
 }
 
-# Which keys a link has depends on its backend, so with another one these say nothing.
+# Which keys a link has depends on its backend, so without a known one these say nothing.
 _DEPENDS_ON_BACKEND = frozenset({"extra_forbidden", "missing"})
+
+_Location = tuple[int | str, ...]
 
 
 def shape_problems(error: ValidationError, schema: type[Section]) -> Iterator[str]:
@@ -31,9 +34,9 @@ def shape_problems(error: ValidationError, schema: type[Section]) -> Iterator[st
     details = error.errors(include_url=False)
     foreign = {each["loc"][:-1] for each in details if _is_foreign_backend(each)}
     for each in details:
-        if each["loc"][:-1] in foreign and each["type"] in _DEPENDS_ON_BACKEND:
+        if each["loc"][:-1] in foreign and _depends_on_backend(each):
             continue
-        yield f"{key_path(*each['loc'])}: {_sentence(each, schema)}"
+        yield f"{key_path(*_in_file(each['loc']))}: {_sentence(each, schema)}"
 
 
 def key_path(*location: int | str) -> str:
@@ -48,36 +51,51 @@ def key_path(*location: int | str) -> str:
     return path
 
 
+def _in_file(location: _Location) -> _Location:
+    """Return a place without the kind of link that pydantic tells behind the link's number."""
+    return (*location[:2], *location[3:]) if location[0] == "link" else location
+
+
 def _is_foreign_backend(each: ErrorDetails) -> bool:
-    return each["type"] == "value_error" and each["loc"][-1] == "backend"
+    return each["type"] in {"value_error", "missing"} and each["loc"][-1] == "backend"
+
+
+def _depends_on_backend(each: ErrorDetails) -> bool:
+    return each["type"] in _DEPENDS_ON_BACKEND and each["loc"][-1] not in LinkSection.options()
 
 
 def _sentence(each: ErrorDetails, schema: type[Section]) -> str:
     *outer, key = each["loc"]
     if each["type"] == "extra_forbidden":
-        return _unknown(str(key), list(_section_at(schema, outer).model_fields))
+        return _unknown(str(key), _section_at(schema, outer))
     if each["type"] == "missing":
-        (example,) = _section_at(schema, outer).model_fields[str(key)].examples or [""]
+        (example,) = _section_at(schema, outer).options()[str(key)].examples or [""]
         return f'is missing; set it, such as {key} = "{example}"'
     if each["type"] == "value_error":
         return str(each["ctx"]["error"])
     return _SENTENCES[each["type"]]
 
 
-def _unknown(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
+def _unknown(key: str, section: type[Section]) -> str:
+    if issubclass(section, LinkSection) and any(key in kind.options() for kind in KINDS.values()):
+        return f"does not go with this backend: {section.nature}"
+    near = difflib.get_close_matches(key, section.options(), n=1)
     if near:
         return f'is not a known key; did you mean "{near[0]}"?'
-    return f"is not a known key; known here are {', '.join(known)}"
+    return f"is not a known key; known here are {', '.join(section.options())}"
 
 
 def _section_at(schema: type[Section], location: Sequence[int | str]) -> type[Section]:
     for step in location:
-        if isinstance(step, str):
-            schema = _section_in(schema.model_fields[step].annotation)
+        if issubclass(schema, LinkSection) and step in KINDS:
+            schema = KINDS[str(step)]
+        elif isinstance(step, str):
+            schema = _section_in(schema.options()[step].annotation)
     return schema
 
 
 def _section_in(annotation: Any) -> type[Section]:
-    candidates = (annotation, *get_args(annotation))
-    return next(each for each in candidates if isinstance(each, type) and issubclass(each, Section))
+    """Return the section that a key holds, one or a list of them; of links, any kind."""
+    while not (isinstance(annotation, type) and issubclass(annotation, Section)):
+        annotation = get_args(annotation)[0]
+    return annotation

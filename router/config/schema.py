@@ -1,17 +1,27 @@
 """The sections and keys of a configuration file, with their defaults.
 
+`links` has those of the lines, `demand` those about who may use them.
+
 Attributes are the keys. What this version does not do has no key here, so that nothing in a
 file is silently without effect. `etc/router.toml` explains each key to the people who set it.
 """
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from router.config.demand import (
+    BreakerSection,
+    BudgetSection,
+    HostSection,
+    PolicySection,
+    ScheduleSection,
+)
+from router.config.linevalues import UseRight
+from router.config.links import DEFAULT_MTU, Link
+from router.config.section import Section
 from router.config.values import (
-    Address,
     AddressMode,
-    Backend,
     Count,
     DeviceName,
     Duration,
@@ -21,39 +31,31 @@ from router.config.values import (
     Interface,
     Mapping,
     Mtu,
-    Name,
     NamespaceName,
     PortRange,
     PositiveDuration,
     Route,
     Size,
+    SocketAddress,
     SynPolicy,
+    TimeZone,
 )
+from router.link.types import Right
 from router.nat.types import Limits, NatConfig, Timeouts
 
 __all__ = [
-    "HostSection",
     "LanSection",
     "LimitsSection",
     "NatSection",
     "RouterFile",
     "RouterSection",
-    "Section",
-    "StaticLink",
     "TimeoutsSection",
     "WanSection",
 ]
 
-_DEFAULT_MTU = 1500  # bytes, Ethernet's (RFC 894)
 _TIMEOUTS = Timeouts()
 _LIMITS = Limits()
 _NAT = NatConfig()
-
-
-class Section(BaseModel):
-    """A table of the file: keys it does not know are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RouterSection(Section):
@@ -61,7 +63,10 @@ class RouterSection(Section):
 
     state_dir: FilePath = Path("/var/lib/postroad")
     control: FilePath = Path("/run/postroad/control.sock")
+    control_tcp: SocketAddress | None = None
+    token_file: FilePath | None = None
     forward_rules: FilePath | None = None
+    timezone: TimeZone | None = None
 
 
 class LanSection(Section):
@@ -71,8 +76,9 @@ class LanSection(Section):
     device: DeviceName | None = None
     netns: NamespaceName = ""
     tun: DeviceName = "lan0"
-    mtu: Mtu = _DEFAULT_MTU
+    mtu: Mtu = DEFAULT_MTU
     routes: tuple[Route, ...] = ()
+    dial: UseRight = Right.MAY_DIAL
 
 
 class WanSection(Section):
@@ -80,25 +86,6 @@ class WanSection(Section):
 
     netns: NamespaceName = "postroad-wan"
     tun: DeviceName = "wan0"
-
-
-class StaticLink(Section):
-    """`[[link]]` with backend "static": an always-on card, or the bare TUN without a device."""
-
-    name: Name = Field(examples=["isp"])
-    backend: Backend = Field(examples=["static"])
-    device: DeviceName | None = None
-    address: Interface = Field(examples=["203.0.113.2/24"])
-    gateway: Address | None = None
-    mtu: Mtu = _DEFAULT_MTU
-
-
-class HostSection(Section):
-    """`[[host]]`: a host by name; `external` is its own address under one-to-one NAT."""
-
-    address: Address = Field(examples=["192.168.1.10"])
-    name: Name = Field(examples=["mail"])
-    external: Address | None = None
 
 
 class TimeoutsSection(Section):
@@ -150,6 +137,10 @@ class RouterFile(Section):
     router: RouterSection = RouterSection()
     lan: LanSection | None = None
     wan: WanSection = WanSection()
-    link: tuple[StaticLink, ...] = ()
+    link: tuple[Link, ...] = ()
     host: tuple[HostSection, ...] = ()
+    policy: tuple[PolicySection, ...] = ()
+    budget: BudgetSection = BudgetSection()
+    breaker: BreakerSection = BreakerSection()
+    schedule: tuple[ScheduleSection, ...] = ()
     nat: NatSection = NatSection()

@@ -5,13 +5,14 @@ what TOML delivered. Readers raise ValueError with the value and what is allowed
 """
 
 import re
-from collections.abc import Callable
-from enum import Enum
+from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple
 
 from pydantic import PlainValidator
 
+from router.config.readers import choice, from_text, matching, shown, whole_number
+from router.config.zones import parse_zone
 from router.nat.types import (
     FilteringBehavior,
     MappingBehavior,
@@ -22,13 +23,12 @@ from router.nat.types import (
 )
 from router.routing import LanRoute
 from router.units import parse_duration, parse_size
-from router.wire.address import MAX_PREFIX, Network, format_address, parse_address
+from router.wire.address import MAX_PREFIX, Endpoint, Network, format_address, parse_address
 from router.wire.ipv4 import MAX_LENGTH, MIN_MTU
 
 __all__ = [
     "Address",
     "AddressMode",
-    "Backend",
     "Count",
     "DeviceName",
     "Duration",
@@ -45,23 +45,21 @@ __all__ = [
     "PositiveDuration",
     "Route",
     "Size",
+    "SocketAddress",
     "SynPolicy",
+    "TimeZone",
 ]
 
 _FIRST_DYNAMIC_PORT = 1024  # RFC 4787 REQ-3a: lower ones are for internal ports below 1024
 _MAX_PORT = 65535
 _WIDEST_BLOCK = 16  # prefix length: 65,536 external addresses, a list of which is kept
 
-_BACKENDS = ("static",)  # ways to reach the provider that this version has
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DEVICE = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}")  # IFNAMSIZ is 16 with its zero byte
 _NAMESPACE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}|")  # none, or a file name in /run/netns
 _PREFIX = re.compile(r"[0-9]{1,2}")
+_PORT = re.compile(r"[0-9]{1,5}")
 _PORT_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
-
-_T = TypeVar("_T")
-_E = TypeVar("_E", bound=Enum)
 
 
 class InterfaceAddress(NamedTuple):
@@ -74,56 +72,9 @@ class InterfaceAddress(NamedTuple):
         return f"{format_address(self.address)}/{self.network.prefix}"
 
 
-def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def _text(read: Callable[[str], _T], allowed: str) -> PlainValidator:
-    """Return the reader of a value that is written as text."""
-
-    def validate(value: object) -> _T:
-        if not isinstance(value, str):
-            raise ValueError(f"{_shown(value)} is not text in quotes; allowed is {allowed}")
-        return read(value)
-
-    return PlainValidator(validate)
-
-
-def _matching(pattern: re.Pattern[str], allowed: str) -> PlainValidator:
-    def read(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(f"{text!r} is not {allowed}")
-        return text
-
-    return _text(read, allowed)
-
-
-def _choice(kind: type[_E]) -> PlainValidator:
-    allowed = " or ".join(f'"{member.value}"' for member in kind)
-
-    def read(text: str) -> _E:
-        try:
-            return kind(text)
-        except ValueError:
-            raise ValueError(f"{text!r} is not allowed here; it is {allowed}") from None
-
-    return _text(read, allowed)
-
-
-def _whole_number(least: int, most: int | None = None) -> PlainValidator:
-    allowed = f"at least {least}" if most is None else f"from {least} to {most}"
-
-    def validate(value: object) -> int:
-        if type(value) is not int or value < least or (most is not None and value > most):
-            raise ValueError(f"{_shown(value)} is not a whole number {allowed}")
-        return value
-
-    return PlainValidator(validate)
-
-
 def _read_flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"{_shown(value)} is not true or false")
+        raise ValueError(f"{shown(value)} is not true or false")
     return value
 
 
@@ -141,7 +92,7 @@ def _read_positive_duration(text: str) -> float:
 def _read_size(text: str) -> int:
     size = parse_size(text)
     if not size:
-        raise ValueError(f'{text!r} is no memory at all; the least is "1B"')
+        raise ValueError(f'{text!r} is nothing at all; the least is "1B"')
     return size
 
 
@@ -160,6 +111,14 @@ def _read_interface(text: str) -> InterfaceAddress:
     return InterfaceAddress(address, Network(address & Network(0, prefix).mask, prefix))
 
 
+def _read_socket_address(text: str) -> Endpoint:
+    address_text, _, digits = text.rpartition(":")
+    port = int(digits) if _PORT.fullmatch(digits) else 0
+    if not address_text or not 1 <= port <= _MAX_PORT:
+        raise ValueError(f'{text!r} is not an address and port such as "192.168.1.1:4190"')
+    return Endpoint(parse_address(address_text), port)
+
+
 def _read_ports(text: str) -> tuple[int, int]:
     match = _PORT_RANGE.fullmatch(text)
     first, last = (int(match[1]), int(match[2])) if match else (0, 0)
@@ -169,13 +128,6 @@ def _read_ports(text: str) -> tuple[int, int]:
             f' "{_FIRST_DYNAMIC_PORT}-{_MAX_PORT}" (RFC 4787 REQ-3a)'
         )
     return first, last
-
-
-def _read_backend(text: str) -> str:
-    if text not in _BACKENDS:
-        has = ", ".join(f'"{backend}"' for backend in _BACKENDS)
-        raise ValueError(f"{text!r} is not a backend of this version, which has {has}")
-    return text
 
 
 def _read_route(text: str) -> LanRoute:
@@ -197,7 +149,7 @@ def _read_address_mode(value: object) -> Masquerade | Routed | OneToOne:
         return Routed()
     if not isinstance(value, list) or not value:
         raise ValueError(
-            f'{_shown(value)} is not "masquerade", "routed" or a list of external networks'
+            f'{shown(value)} is not "masquerade", "routed" or a list of external networks'
             ' such as ["198.51.100.8/29"]'
         )
     return OneToOne(tuple(map(_read_block, value)))
@@ -205,37 +157,41 @@ def _read_address_mode(value: object) -> Masquerade | Routed | OneToOne:
 
 def _read_block(value: object) -> Network:
     if not isinstance(value, str):
-        raise ValueError(f'{_shown(value)} is not a network such as "198.51.100.8/29"')
+        raise ValueError(f'{shown(value)} is not a network such as "198.51.100.8/29"')
     block = Network.parse(value)
     if block.prefix < _WIDEST_BLOCK:
         raise ValueError(f"{value!r} is too wide; a block is a /{_WIDEST_BLOCK} or smaller")
     return block
 
 
-Address = Annotated[int, _text(parse_address, "an IPv4 address such as 192.168.1.1")]
+Address = Annotated[int, from_text(parse_address, "an IPv4 address such as 192.168.1.1")]
 AddressMode = Annotated[Masquerade | Routed | OneToOne, PlainValidator(_read_address_mode)]
-Backend = Annotated[str, _text(_read_backend, '"static"')]
-Count = Annotated[int, _whole_number(1)]
+Count = Annotated[int, whole_number(1)]
 DeviceName = Annotated[
-    str, _matching(_DEVICE, 'a device name: 1 to 15 letters, digits and signs but "/", ":", "%"')
+    str, matching(_DEVICE, 'a device name: 1 to 15 letters, digits and signs but "/", ":", "%"')
 ]
-Duration = Annotated[float, _text(_read_duration, 'a duration such as "90s", "5m" or "2h4m"')]
-FilePath = Annotated[Path, _text(_read_path, "the path of a file")]
-Filtering = Annotated[FilteringBehavior, _choice(FilteringBehavior)]
+Duration = Annotated[float, from_text(_read_duration, 'a duration such as "90s", "5m" or "2h4m"')]
+FilePath = Annotated[Path, from_text(_read_path, "the path of a file")]
+Filtering = Annotated[FilteringBehavior, choice(FilteringBehavior)]
 Flag = Annotated[bool, PlainValidator(_read_flag)]
 Interface = Annotated[
-    InterfaceAddress, _text(_read_interface, 'an address with its network\'s length, "10.0.0.1/24"')
+    InterfaceAddress,
+    from_text(_read_interface, 'an address with its network\'s length, "10.0.0.1/24"'),
 ]
-Mapping = Annotated[MappingBehavior, _choice(MappingBehavior)]
-Mtu = Annotated[int, _whole_number(MIN_MTU, MAX_LENGTH)]
-Name = Annotated[str, _matching(_NAME, 'a name of letters, digits, ".", "_" and "-"')]
+Mapping = Annotated[MappingBehavior, choice(MappingBehavior)]
+Mtu = Annotated[int, whole_number(MIN_MTU, MAX_LENGTH)]
+Name = Annotated[str, matching(_NAME, 'a name of letters, digits, ".", "_" and "-"')]
 NamespaceName = Annotated[
-    str, _matching(_NAMESPACE, 'a namespace: "" or a name of letters, digits, ".", "_" and "-"')
+    str, matching(_NAMESPACE, 'a namespace: "" or a name of letters, digits, ".", "_" and "-"')
 ]
-PortRange = Annotated[tuple[int, int], _text(_read_ports, 'a range such as "1024-65535"')]
+PortRange = Annotated[tuple[int, int], from_text(_read_ports, 'a range such as "1024-65535"')]
 PositiveDuration = Annotated[
-    float, _text(_read_positive_duration, 'a duration such as "90s", "5m" or "2h4m"')
+    float, from_text(_read_positive_duration, 'a duration such as "90s", "5m" or "2h4m"')
 ]
-Route = Annotated[LanRoute, _text(_read_route, 'a route, "192.168.7.0/24 via 192.168.1.254"')]
-Size = Annotated[int, _text(_read_size, 'a size such as "1500B", "64KiB" or "1MiB"')]
-SynPolicy = Annotated[UnsolicitedSyn, _choice(UnsolicitedSyn)]
+Route = Annotated[LanRoute, from_text(_read_route, 'a route, "192.168.7.0/24 via 192.168.1.254"')]
+Size = Annotated[int, from_text(_read_size, 'a size such as "1500B", "64KiB" or "1MiB"')]
+SocketAddress = Annotated[
+    Endpoint, from_text(_read_socket_address, 'an address and port, "192.168.1.1:4190"')
+]
+SynPolicy = Annotated[UnsolicitedSyn, choice(UnsolicitedSyn)]
+TimeZone = Annotated[tzinfo, from_text(parse_zone, 'the name of a time zone, "Europe/Berlin"')]

@@ -1,9 +1,10 @@
 """The router: everything brought up in order, kept running, and taken down again.
 
-Theory of operation. Up: the instance lock, what a killed predecessor left, devices and routes,
-the forwarder with the line up, the data-plane thread, the control socket. Down: the same
-backwards, whatever the reason. Devices and routes are arranged before the event loop starts and
-undone after it has ended, because netlink calls block.
+Theory of operation. Up: the instance lock, what a killed predecessor left, devices and routes, the
+forwarder, the ledger, the data-plane thread, lines that are up already, the control sockets. Down:
+the same backwards, whatever the reason; lines that were raised are hung up. Devices and routes are
+arranged before the event loop starts and undone after it has ended, because netlink calls block;
+those of single lines come and go on a thread of their own (`router.host.lines`).
 
 SIGTERM and SIGINT end the process with code 0; SIGHUP reads the forward rules again and keeps
 the old ones when the file is wrong. They are blocked from the beginning to the end, and let in
@@ -19,24 +20,33 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from router import __version__
 from router.config import Config
+from router.daemon.attendant import Attendant, civil_offset, wall
 from router.daemon.forwards import RunningForwards
 from router.daemon.garbage import collect_young_only, sweep_at_leisure
-from router.daemon.sides import lan_side, wan_side
+from router.daemon.sides import backends, lan_side, neighbours, wan_side
 from router.devices import Tun
-from router.errors import ConfigError, DeviceError
+from router.errors import ConfigError, ControlError, DeviceError
 from router.forwarder import Forwarder
-from router.host.control.listener import listening
+from router.host.control.access import load_token
+from router.host.control.events import EventHub
+from router.host.control.listener import listening, open_on_lan
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
+from router.host.dataplane.protocols import Forwarder as FarForwarder
+from router.host.ledger.ledger import AsyncLedger
+from router.host.lines.supervisor import LineSupervisor
 from router.host.machine.journal import Journal
 from router.host.machine.lock import instance_lock
 from router.host.machine.plumbing import Plumbing
+from router.link.calendar import Calendar
+from router.link.types import Report, Signal
 from router.wire.address import format_address
 
 __all__ = ["run"]
@@ -48,28 +58,36 @@ SWITCH_INTERVAL_S = 0.0001
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _TAKEN = frozenset({*_ENDING, signal.SIGHUP})
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 def run(config: Config) -> None:
     """Be the router until a signal ends it.
 
-    Raises DeviceError or ControlError when it cannot start or a device is lost; what was
-    arranged on the machine has then been undone, too. The process must end after it: the
-    signals that end it stay blocked.
+    Raises DeviceError or ControlError when it cannot start or a device is lost, ConfigError for
+    what it reads only now (forward rules, the token); what was arranged on the machine has then
+    been undone, too. The process must end after it: the signals that end it stay blocked.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     forwards = config.load_forwards()
+    token = None if config.router.token_file is None else load_token(config.router.token_file)
     with instance_lock(config.router.state_dir):
         plumbing = Plumbing(
             lan_side(config), wan_side(config), Journal(config.router.state_dir / "journal")
         )
-        _warn(plumbing.undo())
+        _warn(plumbing.recover())
         try:
             lan, wan = plumbing.apply()
-            told = replace(config.forwarder_config(), lan_mtu=lan.mtu)
-            forwarder = Forwarder(told, rng=random.SystemRandom(), forwards=forwards)
-            asyncio.run(_Router(config, forwarder, lan, wan).serve())
+            forwarder = Forwarder(
+                replace(config.forwarder_config(), lan_mtu=lan.mtu),
+                rng=random.SystemRandom(),
+                calendar=Calendar(config.zone, civil_offset()),
+                neighbours=neighbours(config),
+                now=time.monotonic(),
+                forwards=forwards,
+            )
+            asyncio.run(_Router(config, plumbing, forwarder, lan, wan, token).serve())
         finally:
             left = plumbing.undo()
             _warn(left)
@@ -81,54 +99,107 @@ def run(config: Config) -> None:
 class _Router:
     """The router between arranging the machine and restoring it."""
 
-    def __init__(self, config: Config, forwarder: Forwarder, lan: Tun, wan: Tun) -> None:
+    def __init__(
+        self,
+        config: Config,
+        plumbing: Plumbing,
+        forwarder: Forwarder,
+        lan: Tun,
+        wan: Tun,
+        token: str | None,
+    ) -> None:
         self._config = config
-        self._forwarder = forwarder
         self._lan = lan
         self._wan = wan
+        self._token = token
         self._started_at = time.monotonic()
-        self._dataplane = DataPlane(forwarder, lan, wan)
+        self._dataplane = DataPlane(forwarder, lan, wan, on_signals=self._hand_over)
+        self._plumbing = plumbing
         self._forwards = RunningForwards(self._dataplane, config)
+        self._events = EventHub()
+        self._attendant: Attendant | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
     async def serve(self) -> None:
         """Forward packets and answer requests until told to stop or a device is lost."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         for number in _ENDING:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         ended = self._dataplane.ended
         ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._stop.set))
-        names = {format_address(host.address): host.name for host in self._config.hosts}
-        api = ControlApi(self._dataplane, self._forwards, self._describe, names)
-        self._raise_line()
+        names = [link.name for link in self._config.links]
+        ledger = await AsyncLedger.open(self._config.router.state_dir, wall, names)
+        metered = [link.name for link in self._config.links if link.metered]
+        supervisor = LineSupervisor(backends(self._config), self._plumbing, self._report)
+        attendant = Attendant(self._dataplane, supervisor, self._events, ledger, metered)
+        self._attendant = attendant
         collect_young_only()
         self._dataplane.start()  # before signals are let in: its thread never takes any
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
-        sweep = asyncio.create_task(sweep_at_leisure(self._count_sessions))
+        books = asyncio.create_task(attendant.keep_books())
         try:
-            async with listening(api.application(), self._config.router.control):
-                _log.info("control API on %s", self._config.router.control)
-                await self._stop.wait()
+            await attendant.load_usage()
+            await supervisor.adopt()
+            await self._submit(lambda forwarder, now: forwarder.lines.begin(now=now))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
+            await self._serve_until_stopped(ledger, attendant)
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
-            sweep.cancel()
+            with suppress(ControlError):  # the data plane has ended by itself
+                await self._submit(lambda forwarder, now: forwarder.lines.shut_down(now=now))
+            await asyncio.sleep(0)  # what was signalled last is handed over
+            attendant.close_books()
+            with suppress(ControlError):
+                await books
+            await supervisor.close()
             self._dataplane.stop()
+            await ledger.close()
         ended.result()
 
-    async def _count_sessions(self) -> int:
-        return await asyncio.wrap_future(
-            self._dataplane.submit(lambda forwarder, _: forwarder.session_count)
-        )
+    async def _serve_until_stopped(self, ledger: AsyncLedger, attendant: Attendant) -> None:
+        names = {
+            format_address(host.address): host.name
+            for host in self._config.hosts
+            if host.address is not None
+        }
+        api = ControlApi(
+            self._dataplane, self._forwards, self._describe, names, ledger=ledger,
+            events=self._events,
+        )  # fmt: skip
+        tasks = [
+            asyncio.create_task(sweep_at_leisure(self._count_sessions)),
+            asyncio.create_task(attendant.beat()),
+        ]
+        try:
+            async with AsyncExitStack() as listeners:
+                control = self._config.router.control
+                await listeners.enter_async_context(listening(api.application(), control))
+                if self._token is not None and self._config.router.control_tcp is not None:
+                    at = open_on_lan(self._config.router.control_tcp)
+                    lan = api.application(self._token)
+                    await listeners.enter_async_context(listening(lan, at))
+                _log.info("control API on %s", control)
+                await self._stop.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
 
-    def _raise_line(self) -> None:
-        """Tell the forwarder about the line, which is up from the start."""
-        for tun in (self._lan, self._wan):
-            _log.info("%s ready", tun.name)
-        (link,) = self._config.links
-        address = link.address.address
-        self._forwarder.line_up(address, self._wan.mtu, now=self._started_at)
-        _log.info("line %s is up with %s", link.name, format_address(address))
+    def _hand_over(self, signals: Sequence[Signal]) -> None:
+        """Take signals from the data-plane thread to the event loop's."""
+        assert self._attendant is not None
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._attendant.take, signals)
+
+    def _report(self, report: Report) -> None:
+        """Take a report of a backend to the data-plane thread."""
+        self._dataplane.submit(lambda forwarder, now: forwarder.lines.report(report, now=now))
+
+    async def _submit(self, job: Callable[[FarForwarder, float], _T]) -> _T:
+        return await asyncio.wrap_future(self._dataplane.submit(job))
+
+    async def _count_sessions(self) -> int:
+        return await self._submit(lambda forwarder, _: forwarder.session_count)
 
     def _reload_soon(self) -> None:
         self._reloading = asyncio.ensure_future(self._reload())
@@ -141,18 +212,17 @@ class _Router:
                 _log.error("%s", problem)
             _log.error("forward rules not reloaded, the former ones stay in force")
         else:
+            self._events.publish("forwards", {"change": "reloaded", **done})
             _log.info("%d forward rules in force", done["forwards"])
 
     def _describe(self) -> dict[str, Any]:
-        """Return what `status` tells besides the counts; times in seconds."""
+        """Return what `status` tells besides counts and what the links say; times in seconds."""
         config = self._config
-        uptime_s = time.monotonic() - self._started_at
-        (link,) = config.links
         return {
             "version": __version__,
             "pid": os.getpid(),
             "config": str(config.path),
-            "uptime_s": uptime_s,
+            "uptime_s": time.monotonic() - self._started_at,
             "lan": {
                 "address": str(config.lan.address),
                 "device": config.lan.device,
@@ -164,16 +234,11 @@ class _Router:
                 {
                     "name": link.name,
                     "backend": link.backend,
-                    "state": "UP",
-                    "since_s": uptime_s,
-                    "reason": "a static line is always up",
-                    "by": "configuration",
-                    "address": format_address(link.address.address),
                     "device": link.device,
                     "tun": self._wan.name,
                     "netns": config.wan.netns,
-                    "mtu": self._wan.mtu,
                 }
+                for link in config.links
             ],
         }
 

@@ -1,11 +1,16 @@
-"""What the configuration says about the machine's two sides, in the words of the plumbing."""
+"""What the configuration says about the machine's two sides, in the words of who serves them."""
 
-from router.config import Config
-from router.host.machine.plumbing import LanNic, LanSide, WanNic, WanSide
+from router.config import CommandLink, Config, StaticLink
+from router.devices import Neighbours
+from router.host.lines.backend import Backend, LineAddress
+from router.host.lines.command import CommandBackend, Commands
+from router.host.lines.static import StaticBackend
+from router.host.machine.neighbours import KernelNeighbours
+from router.host.machine.plumbing import LanNic, LanSide, WanLink, WanSide
 from router.nat.types import Masquerade, OneToOne
 from router.wire.address import Network
 
-__all__ = ["lan_side", "wan_side"]
+__all__ = ["backends", "lan_side", "neighbours", "wan_side"]
 
 
 def lan_side(config: Config) -> LanSide:
@@ -18,13 +23,12 @@ def lan_side(config: Config) -> LanSide:
 
 
 def wan_side(config: Config) -> WanSide:
-    """Return where the line is."""
-    (link,) = config.links
-    nic = None
-    if link.device is not None:
-        own = link.address
-        nic = WanNic(link.device, own.address, own.network, link.gateway, _published(config))
-    return WanSide(config.wan.tun, link.mtu, config.wan.netns, nic)
+    """Return where the lines are."""
+    links = tuple(
+        WanLink(link.name, link.device, link.mtu, comes_and_goes=not isinstance(link, StaticLink))
+        for link in config.links
+    )
+    return WanSide(config.wan.tun, config.wan.netns, links, _published(config))
 
 
 def _published(config: Config) -> tuple[Network, ...]:
@@ -35,3 +39,35 @@ def _published(config: Config) -> tuple[Network, ...]:
     if isinstance(mode, OneToOne):
         return mode.blocks
     return config.forwarder_config().routing.lan_networks
+
+
+def neighbours(config: Config) -> Neighbours:
+    """Return what knows the cards of LAN hosts; behind a bare TUN they have none."""
+    return KernelNeighbours(config.lan.netns, config.lan.device)
+
+
+def backends(config: Config) -> dict[str, Backend]:
+    """Return what raises each line, by link, in the order of preference."""
+    return {link.name: _backend(link, config.wan.netns) for link in config.links}
+
+
+def _backend(link: StaticLink | CommandLink, netns: str) -> Backend:
+    if isinstance(link, StaticLink):
+        address, network = link.address
+        return StaticBackend(
+            link.name,
+            LineAddress(address, network.prefix, link.mtu, link.gateway),
+            netns=netns,
+            device=link.device,
+            status=link.status or (),
+            status_interval_s=link.status_interval,
+        )
+    return CommandBackend(
+        link.name,
+        Commands(link.up, link.down, link.status or ()),
+        netns=netns,
+        device=link.device,
+        mtu=link.mtu,
+        status_interval_s=link.status_interval,
+        hang_up_timeout_s=link.hang_up_timeout,
+    )

@@ -16,6 +16,7 @@ from pyroute2 import NetlinkError
 from router.errors import ControlError, DeviceError, RouterError
 from router.host.control.client import ControlClient
 from router.lab import files, process, registry, topology
+from router.lab.files import Line
 from router.lab.process import Process
 from router.lab.registry import Lab
 from router.lab.servers import HTTP_PORT, NNTP_PORT
@@ -25,6 +26,7 @@ __all__ = ["POSTROAD", "command_in", "down", "sweep", "up"]
 # This very program; -P because a `router` in the current folder is somebody else's.
 POSTROAD = (sys.executable, "-P", "-m", "router")
 
+_DIALLED = Line()
 _START_S = 20.0  # a Python server takes 0.3 s on a free machine; this may be a busy one
 _DNS_PORT = 53
 _GRACE_S = 5.0  # for the router to take its devices, routes and rules back
@@ -52,11 +54,12 @@ def _servers(lab: Lab) -> tuple[_Server, ...]:
     )
 
 
-def up(name: str, owner: Process | None = None) -> Lab:
-    """Build a lab and return it when its router forwards; crashed labs are removed first.
+def up(name: str, owner: Process | None = None, line: Line | None = _DIALLED) -> Lab:
+    """Build a lab and return it when its router answers; crashed labs are removed first.
 
-    With an owner it is removed like those when that process is gone. Raises RouterError, with
-    the lab taken down again, when any part does not start.
+    A line to dial is down; without one there is a static line. With an owner the lab is removed
+    like crashed ones when that process is gone. Raises RouterError, with the lab taken down
+    again, when any part does not start.
     """
     with registry.locked():
         sweep()
@@ -64,7 +67,8 @@ def up(name: str, owner: Process | None = None) -> Lab:
         try:
             with _refusals_told():
                 topology.build(lab.prefix)
-            files.write(lab)
+                topology.set_line(lab.namespace("internet"), up=line is None)
+            files.write(lab, line)
             return _start_all(lab)
         except BaseException:
             _remove(registry.find(name))

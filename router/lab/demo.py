@@ -18,6 +18,7 @@ from rich.text import Text
 
 from router.errors import DeviceError
 from router.lab import build, process
+from router.lab.files import Line
 from router.lab.process import Process
 from router.lab.registry import Lab
 from router.lab.stage import Finding, Stage, StepError
@@ -25,7 +26,8 @@ from router.lab.steps import STEPS, Step
 
 __all__ = ["recorded", "run"]
 
-_TABLES = ("sessions", "mappings", "forward list", "status")
+_TABLES = ("why", "sessions", "mappings", "forward list", "status")
+_LINE = Line(idle_s=8)  # no step leaves the line unused for so long but those that are about it
 _PIPE_WIDTH = 120  # columns where there is no terminal
 _TCPDUMP_START_S = 10.0
 _POLL_S = 0.05
@@ -81,7 +83,7 @@ def _unwinding_at_sigterm() -> Iterator[None]:
 @contextmanager
 def _own_lab(console: Console) -> Iterator[Lab]:
     name = f"demo-{os.getpid()}"
-    lab = build.up(name, process.current("owner"))
+    lab = build.up(name, process.current("owner"), _LINE)
     try:
         console.print(
             f"A LAN, a router and an Internet, in the namespaces {lab.prefix}-*\n", style="dim"
@@ -95,8 +97,9 @@ def _own_lab(console: Console) -> Iterator[Lab]:
 def recorded(lab: Lab) -> Iterator[None]:
     """Record what passes on the line, as the provider sees it, while the block runs."""
     log = lab.log("tcpdump")
-    command = ("tcpdump", "-U", "-n", "-s", "128", "-Z", "root", "-i", "eth0")
-    target = ("-w", f"{lab.directory}/outside.pcap")
+    # Nothing else there has packets of its own, and no device may be named that is down.
+    command = ("tcpdump", "-U", "-n", "-s", "128", "-Z", "root", "-i", "any")
+    target = ("-w", str(lab.recording))
     watcher = process.start("tcpdump", lab.namespace("internet"), (*command, *target), log)
     _wait_for_tcpdump(watcher, log)
     try:

@@ -66,6 +66,11 @@ class Lab:
         """Return the router's control socket."""
         return self.directory / "control.sock"
 
+    @property
+    def recording(self) -> Path:
+        """Return the file that holds what was on the line, if somebody has recorded it."""
+        return self.directory / "outside.pcap"
+
     def log(self, role: str) -> Path:
         """Return the file that holds what this process has said."""
         return self.directory / f"{role}.log"

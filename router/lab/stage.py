@@ -4,12 +4,19 @@ A step is a function that takes a stage. It runs real programs in the lab's node
 came of it, and ends early, by `StepError`, at the first thing that is not as it should be.
 """
 
+import asyncio
+import json
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
+from router.errors import RouterError
+from router.host.control.client import ControlClient
 from router.lab import build, eventlog
 from router.lab.eventlog import Event
 from router.lab.registry import Lab
@@ -60,7 +67,7 @@ class Stage:
         started = []
         for node in nodes:
             self.evidence.append((Finding.COMMAND, f"{node}$ {command}"))
-            started.append(self._start(node, command))
+            started.append(self._start(node, ("sh", "-c", command)))
         outcomes = []
         deadline = time.monotonic() + _LIMIT_S
         try:
@@ -100,9 +107,86 @@ class Stage:
             time.sleep(_POLL_S)
         return found
 
-    def _start(self, node: str, command: str) -> "subprocess.Popen[str]":
+    def ask(
+        self, method: str, resource: str, body: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        """Ask the router's control API, as programs do; raises StepError when it refuses."""
+        words = [method, f"/v1/{resource}", *([json.dumps(body)] if body else [])]
+        self.evidence.append((Finding.COMMAND, f"control API: {' '.join(words)}"))
+        try:
+            return asyncio.run(self._router.ask(method, resource, body=body))
+        except RouterError as error:
+            raise StepError(f"the router refuses: {error}") from None
+
+    def postroad(self, command: str) -> None:
+        """Run a command of postroad's and note what it says; raises StepError when it fails."""
+        self.evidence.append((Finding.COMMAND, f"postroad {command}"))
+        line = [*build.POSTROAD, *command.split(), "-c", str(self.lab.config)]
+        done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=_LIMIT_S)
+        if done.returncode:
+            outcome = Outcome(done.returncode, done.stdout, done.stderr)
+            raise StepError(_explain(f"postroad {command}", outcome, 0))
+        said = (text.rstrip() for text in done.stdout.splitlines())
+        self.evidence += [(Finding.FACT, text) for text in said if text]
+
+    def link(self) -> dict[str, Any]:
+        """Return the router's link, as its status has it."""
+        (found,) = self._router.get("status")["links"]
+        return dict(found)
+
+    @property
+    def address(self) -> str:
+        """The address the line has now; raises StepError when it is down."""
+        address = self.link()["address"]
+        if not address:
+            raise StepError("the line is down")
+        return str(address)
+
+    def rises(self) -> list[dict[str, Any]]:
+        """Return what the router's ledger has, the newest first."""
+        return self._router.ledger()
+
+    def await_rise(
+        self, number: int, key: str, within_s: float = _NOTED_WITHIN_S
+    ) -> dict[str, Any]:
+        """Return what the ledger has of the rise of this number, from 1, once it has this.
+
+        Raises StepError when there is no such rise, or it does not get there in time.
+        """
+        deadline = time.monotonic() + within_s
+        while len(found := self.rises()) < number or not found[-number][key]:
+            if time.monotonic() > deadline:
+                raise StepError(f"of rise {number} of the line the ledger has no {key}")
+            time.sleep(_POLL_S)
+        return found[-number]
+
+    @contextmanager
+    def meanwhile(self, node: str, module: str, *arguments: str) -> Iterator[Callable[[], str]]:
+        """Run a module of the lab's on a node while the block runs.
+
+        The block is given what ends it, by SIGTERM, and returns what it has said.
+        """
+        words = ("-m", module, *arguments)
+        self.evidence.append((Finding.COMMAND, f"{node}$ python {' '.join(words)} &"))
+        started = self._start(node, (sys.executable, "-P", *words))
+
+        def end() -> str:
+            started.terminate()
+            return started.communicate(timeout=_LIMIT_S)[0].strip()
+
+        try:
+            yield end
+        finally:
+            started.kill()
+            started.communicate()
+
+    @property
+    def _router(self) -> ControlClient:
+        return ControlClient(self.lab.control)
+
+    def _start(self, node: str, command: Sequence[str]) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            build.command_in(self.lab, node, ("sh", "-c", command)),
+            build.command_in(self.lab, node, command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

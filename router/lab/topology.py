@@ -10,7 +10,10 @@
 Each box is a namespace named `PREFIX-NODE`. Links are made inside the namespaces they join, so
 nothing of a lab shows in the namespace it was started in, and two labs may use the same
 addresses. `internet` has no route to the private network: a packet that leaves untranslated
-gets no answer. The namespace `wan` belongs to the router, which makes it and moves `eth2` there.
+gets no answer. The line is `eth0` there: while it is down neither end has a carrier, and nothing is
+on it. Each rise of a line that is dialled gets another address of the provider's pool (`dial`),
+203.0.113.2 the first. The namespace `wan` belongs to the router, which makes it and moves `eth2`
+there.
 Addresses are those set aside for documentation (RFC 5737) and private use (RFC 1918).
 """
 
@@ -20,6 +23,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from router.host.machine import netns
+from router.host.machine.rtnetlink import IFF_UP
 
 __all__ = [
     "CLIENT",
@@ -29,37 +33,43 @@ __all__ = [
     "LAN_DEVICE",
     "LAN_HOSTS",
     "LAN_PREFIX",
+    "LINE_DEVICE",
     "MAIL",
     "NODES",
+    "POOL",
     "ROUTER",
     "SERVER",
     "WAN_DEVICE",
     "WAN_PREFIX",
     "Host",
     "build",
+    "line_is_up",
     "namespace",
     "remove",
+    "set_line",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A machine on the lab's LAN: its name and its address."""
+    """A machine on the lab's LAN: its name, its address, and what it may do with the line."""
 
     name: str
     address: str
+    dial: str = "may-dial"
 
 
 ROUTER = "192.168.1.1"
 LAN_PREFIX = 24
 LAN_HOSTS = (
     Host("alice", "192.168.1.11"),
-    Host("bob", "192.168.1.12"),
+    Host("bob", "192.168.1.12", dial="may-use"),
     Host("mail", "192.168.1.10"),
 )
 MAIL = "192.168.1.10"
 
-EXTERNAL = "203.0.113.2"  # the one address the LAN shares
+POOL = ("203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5")  # the provider's, in turn
+EXTERNAL = POOL[0]  # the one address the LAN shares, on a static line or after the first dial
 GATEWAY = "203.0.113.1"
 WAN_PREFIX = 24
 SERVER = "198.51.100.10"  # serves pages
@@ -68,6 +78,7 @@ DNS_NAMES = {"www.example.test": SERVER, "ns.example.test": CLIENT, "mail.exampl
 
 LAN_DEVICE = "eth1"
 WAN_DEVICE = "eth2"
+LINE_DEVICE = "eth0"  # the provider's end of the line
 
 _MADE_HERE = (*(host.name for host in LAN_HOSTS), "lan", "router", "internet")
 NODES = (*_MADE_HERE, "wan")  # every place a command can be run in
@@ -113,6 +124,20 @@ def remove(prefix: str) -> None:
         _ETC.rmdir()
 
 
+def set_line(internet: str, *, up: bool) -> None:
+    """Raise the provider's end of the line or take it down; raises DeviceError, NetlinkError."""
+    with netns.netlink(internet) as link:
+        index = link.link_lookup(ifname=LINE_DEVICE)[0]
+        link.link("set", index=index, state="up" if up else "down")
+
+
+def line_is_up(internet: str) -> bool:
+    """Return whether the provider's end of the line is up; raises DeviceError, NetlinkError."""
+    with netns.netlink(internet) as link:
+        (row,) = link.get_links(ifname=LINE_DEVICE)
+        return bool(row["flags"] & IFF_UP)
+
+
 def _build_switch(prefix: str) -> None:
     ports = {host.name: "eth0" for host in LAN_HOSTS} | {"router": LAN_DEVICE}
     with netns.netlink(namespace(prefix, "lan")) as link:
@@ -141,14 +166,14 @@ def _build_host(prefix: str, host: Host) -> None:
 def _build_router(prefix: str) -> None:
     """Give the router its two NICs; the one to the Internet is the router's to configure."""
     with netns.netlink(namespace(prefix, "router")) as link:
-        far_end = {"ifname": "eth0", "net_ns_fd": namespace(prefix, "internet")}
+        far_end = {"ifname": LINE_DEVICE, "net_ns_fd": namespace(prefix, "internet")}
         link.link("add", ifname=WAN_DEVICE, kind="veth", peer=far_end)
         _give(link, LAN_DEVICE, ROUTER, LAN_PREFIX)
 
 
 def _build_internet(prefix: str) -> None:
     with netns.netlink(namespace(prefix, "internet")) as link:
-        _give(link, "eth0", GATEWAY, WAN_PREFIX)
+        _give(link, LINE_DEVICE, GATEWAY, WAN_PREFIX)
         for address in (SERVER, CLIENT):
             _give(link, "lo", address, 32)
 

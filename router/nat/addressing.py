@@ -5,6 +5,7 @@ addresses belong to one internal host, which then keeps all its ports.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from router.nat.types import OneToOne
@@ -24,8 +25,8 @@ class Addressing(Protocol):
 
     exclusive: bool
 
-    def set_line_address(self, address: int | None) -> None:
-        """Note the address the line has, None while it has none."""
+    def set_line_addresses(self, addresses: Sequence[int]) -> None:
+        """Note the addresses of the lines that are up, that of the active one first."""
         ...
 
     def owns(self, address: int) -> bool:
@@ -46,24 +47,24 @@ class Addressing(Protocol):
 
 
 class MasqueradeAddressing:
-    """Every host behind the line's own address."""
+    """Every host behind the active line's own address; other lines keep the mappings they have."""
 
     exclusive = False
 
     def __init__(self) -> None:
-        self._line_address: int | None = None
+        self._addresses: tuple[int, ...] = ()
 
-    def set_line_address(self, address: int | None) -> None:
-        """Note the address every mapping gets from now on."""
-        self._line_address = address
+    def set_line_addresses(self, addresses: Sequence[int]) -> None:
+        """Note the addresses; every mapping gets the first from now on."""
+        self._addresses = tuple(addresses)
 
     def owns(self, address: int) -> bool:
-        """Whether `address` is the line's."""
-        return address == self._line_address
+        """Whether `address` is a line's."""
+        return address in self._addresses
 
     def acquire(self, internal: int, now: float) -> int | None:  # noqa: ARG002
-        """Return the line's address."""
-        return self._line_address
+        """Return the active line's address."""
+        return self._addresses[0] if self._addresses else None
 
     def release(self, internal: int, now: float) -> None:
         """Nothing to do: no host has an address of its own."""
@@ -84,8 +85,8 @@ class RoutedAddressing:
     def __init__(self, networks: tuple[Network, ...]) -> None:
         self._networks = tuple(n for n in networks if not _is_private(n))
 
-    def set_line_address(self, address: int | None) -> None:
-        """Nothing to do: the line's address serves the router alone."""
+    def set_line_addresses(self, addresses: Sequence[int]) -> None:
+        """Nothing to do: the lines' addresses serve the router alone."""
 
     def owns(self, address: int) -> bool:
         """Whether `address` is routed to the LAN."""
@@ -136,8 +137,8 @@ class OneToOneAddressing:
             if address not in self._internal
         ]
 
-    def set_line_address(self, address: int | None) -> None:
-        """Nothing to do: the blocks are ours whatever the line's address."""
+    def set_line_addresses(self, addresses: Sequence[int]) -> None:
+        """Nothing to do: the blocks are ours whatever the lines' addresses."""
 
     def owns(self, address: int) -> bool:
         """Whether `address` is in one of the blocks."""

@@ -83,6 +83,13 @@ class Nat:
         """Whether packets to `address` are for a session, a forward or nobody."""
         return self._addressing.owns(address)
 
+    def knows(self, packet: IPv4, transport: Transport) -> bool:
+        """Whether a packet from the LAN belongs to a session, or can open none by itself."""
+        if isinstance(transport, Icmp) and not _is_query(transport):
+            return True
+        internal, remote = _endpoints(packet, transport, outbound=True)
+        return self.table.by_internal(packet.protocol, internal, remote) is not None
+
     def outbound(
         self, packet: IPv4, transport: Transport, now: float
     ) -> Session | Reason | Malformed:
@@ -178,6 +185,7 @@ class Nat:
             Rewrite(Verdict.TO_WAN, (internal, remote), (external, remote), hop),
             Rewrite(Verdict.TO_LAN, (remote, external), (remote, internal), hop),
             direction=direction,
+            opened_at=now,
             inbound_refreshes=self._config.inbound_refresh or mapping.protocol == PROTO_TCP,
             refreshed_at=refreshed_at,
             tracker=Tracker(transport, outbound=outbound) if isinstance(transport, Tcp) else None,
@@ -225,6 +233,7 @@ class Nat:
     ) -> None:
         if session.tracker is not None and isinstance(transport, Tcp):
             refreshes = session.tracker.handle(transport, not outbound, session.outbound)
+            session.established |= session.tracker.state in LONG_LIVED
             if transport.flags & Flag.ACK:
                 rewrite = session.outbound if outbound else session.inbound
                 rewrite.acknowledgment = transport.acknowledgment
@@ -291,16 +300,42 @@ class Nat:
             self.close(session, now)
         return self.unsolicited.take_due(now)
 
-    def set_line_address(self, address: int | None, now: float) -> None:
-        """Note the line's address; sessions that used another of its addresses are closed."""
-        self._addressing.set_line_address(address)
+    def set_line_addresses(self, addresses: Sequence[int], now: float) -> list[Session]:
+        """Note the addresses of the lines that are up, that of the active one first.
+
+        New mappings use the active one. Returns the sessions that used an address no line has any
+        more: they are closed. While no line is up they wait, for it may come back as it was.
+        """
+        self._addressing.set_line_addresses(addresses)
         self.unsolicited.clear()
-        if address is None:
-            return
+        if not addresses:
+            return []
         gone = [s for s in self.table.sessions() if not self.owns(s.mapping.external.address)]
         for session in gone:
             self.close(session, now)
+        if not self._addressing.exclusive:
+            self.table.retire(addresses[0])
         self._maker.forget_pools()
+        return gone
+
+    def note_unsent(self, packet: IPv4, transport: Transport) -> None:
+        """Note what a packet that no line carries acknowledges.
+
+        The reset that tells its host of another address must have the sequence it now expects.
+        """
+        if not isinstance(transport, Tcp) or not transport.flags & Flag.ACK:
+            return
+        internal, remote = _endpoints(packet, transport, outbound=True)
+        session = self.table.by_internal(packet.protocol, internal, remote)
+        if session is not None:
+            session.outbound.acknowledgment = transport.acknowledgment
+
+    def uncache(self, session: Session) -> None:
+        """Have the session's next packet come by the slow path."""
+        self._uninstall(session)
+        mapping = session.mapping
+        mapping.refreshed_at = max(mapping.refreshed_at, session.outbound.last_used)
+        mapping.cached.pop(session.remote, None)
 
     def replace_forwards(
         self, rules: Sequence[ForwardRule | DefaultHost], now: float, *, reset_affected: bool

@@ -154,20 +154,25 @@ class Session:
 
     `outbound` and `inbound` are its two rewrites and carry its usage. `refreshed_at` is when the
     slow path last restarted its timer; what the rewrite cache passed is in `last_used`. `permit` is
-    what filtering remembers of the remote once the internal host has spoken to it.
+    what filtering remembers of the remote once the internal host has spoken to it. `rule` is
+    whatever the forwarder decided to let its first packet pass by; `established` is whether a TCP
+    connection ever came about.
     """
 
     __slots__ = (
         "direction",
         "due_at",
+        "established",
         "inbound",
         "inbound_refreshes",
         "mapping",
+        "opened_at",
         "outbound",
         "permit",
         "permits",
         "refreshed_at",
         "remote",
+        "rule",
         "tracker",
     )
 
@@ -180,6 +185,7 @@ class Session:
         *,
         direction: Direction,
         inbound_refreshes: bool,
+        opened_at: float,
         refreshed_at: float,
         tracker: Tracker | None,
         permit: Endpoint,
@@ -190,8 +196,11 @@ class Session:
         self.inbound = inbound
         self.direction = direction
         self.inbound_refreshes = inbound_refreshes
+        self.opened_at = opened_at
         self.refreshed_at = refreshed_at
         self.tracker = tracker
+        self.established = False
+        self.rule: object = None
         self.permit = permit
         self.permits = False
         self.due_at = 0.0
@@ -205,6 +214,27 @@ class Session:
         """Return when the timer last restarted, on either path."""
         latest = max(self.refreshed_at, self.outbound.last_used)
         return max(latest, self.inbound.last_used) if self.inbound_refreshes else latest
+
+    @property
+    def host(self) -> int:
+        """The internal host's address."""
+        return self.mapping.internal.address
+
+    @property
+    def answered(self) -> bool:
+        """Whether both ends have spoken, and for TCP, come to an understanding."""
+        if self.tracker is not None:
+            return self.established
+        return bool(self.outbound.packets and self.inbound.packets)
+
+    def label(self) -> str:
+        """Return the session in a few words, its opener first."""
+        protocol = protocol_name(self.mapping.protocol)
+        internal, remote = self.mapping.internal, self.remote
+        opener, other = (internal, remote)
+        if self.direction is Direction.INBOUND:
+            opener, other = other, opener
+        return f"{protocol} {opener} -> {other}"
 
     def expires_at(self) -> float:
         """Return when the session will have been idle for too long."""
@@ -339,6 +369,14 @@ class SessionTable:
         if self._external.get((protocol, mapping.external)) is mapping:
             del self._external[protocol, mapping.external]
         return True
+
+    def retire(self, active: int) -> None:
+        """Let new sessions share no mapping that has another external address than `active`."""
+        self._mappings = {
+            key: mapping
+            for key, mapping in self._mappings.items()
+            if mapping.external.address == active
+        }
 
     def grant(self, session: Session) -> None:
         """Let filtering remember that the internal host has spoken to the session's remote."""

@@ -3,11 +3,20 @@
 import struct
 from typing import Final
 
+from router.wire.address import Endpoint
 from router.wire.checksum import checksum, delta, pseudo_header_sum, update
 from router.wire.ipv4 import PROTO_TCP, IPv4, build
 from router.wire.malformed import Malformed
 
-__all__ = ["HEADER_LENGTH", "TCP_CHECKSUM_OFFSET", "Flag", "Tcp", "build_reset", "overlays_flags"]
+__all__ = [
+    "HEADER_LENGTH",
+    "TCP_CHECKSUM_OFFSET",
+    "Flag",
+    "Tcp",
+    "build_reset",
+    "build_segment",
+    "overlays_flags",
+]
 
 HEADER_LENGTH = 20  # bytes without options
 TCP_CHECKSUM_OFFSET = 16  # bytes from the start of the header
@@ -131,11 +140,22 @@ def build_reset(packet: IPv4, segment: Tcp) -> bytes:
     else:
         acknowledgment = (segment.sequence + segment.segment_length) & 0xFFFFFFFF
         sequence, flags = 0, Flag.RST | Flag.ACK
+    source = Endpoint(packet.destination, segment.destination_port)
+    destination = Endpoint(packet.source, segment.source_port)
+    return build_segment(
+        source, destination, flags, sequence=sequence, acknowledgment=acknowledgment
+    )
+
+
+def build_segment(
+    source: Endpoint, destination: Endpoint, flags: int, *, sequence: int, acknowledgment: int = 0
+) -> bytes:
+    """Return a packet with a segment without data that announces no window."""
     header = bytearray(HEADER_LENGTH)
     _HEADER.pack_into(
-        header, 0, segment.destination_port, segment.source_port, sequence, acknowledgment,
+        header, 0, source.port, destination.port, sequence, acknowledgment,
         (HEADER_LENGTH >> 2) << 4, flags, 0, 0, 0,
     )  # fmt: skip
-    pseudo = pseudo_header_sum(packet.destination, packet.source, PROTO_TCP, HEADER_LENGTH)
+    pseudo = pseudo_header_sum(source.address, destination.address, PROTO_TCP, HEADER_LENGTH)
     struct.pack_into("!H", header, TCP_CHECKSUM_OFFSET, checksum(header, pseudo))
-    return build(packet.destination, packet.source, PROTO_TCP, bytes(header))
+    return build(source.address, destination.address, PROTO_TCP, bytes(header))

@@ -10,11 +10,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from .control import measure_control
 from .loads import LOADS, start_servers
 from .micro import measure_limits
 from .network import BenchError, Testbed
-from .report import Report, limits_markdown, limits_table, replace_section, require_section
-from .variants import BASELINE, VARIANTS, Variant
+from .report import Limit, Report, limits_markdown, limits_table, replace_section, require_section
+from .variants import BASELINE, ROUTER, VARIANTS, Variant
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -47,8 +48,8 @@ def main(
     try:
         for name in sections if readme else ():
             require_section(README, name)
-        report = measure(_installed(names, console), rounds, seconds)
-        costs = measure_limits() if limits else []
+        report, costs = measure(_installed(names, console), rounds, seconds, limits=limits)
+        costs = measure_limits() + costs if limits else []
     except BenchError as error:
         raise click.ClickException(str(error)) from None
     console.print(report.table(), report.method(), sep="\n")
@@ -63,8 +64,13 @@ def main(
             replace_section(README, "limits", limits_markdown(costs))
 
 
-def measure(variants: Sequence[Variant], rounds: int, seconds: int) -> Report:
-    """Run every load on every variant in turn, the turns forwards and backwards."""
+def measure(
+    variants: Sequence[Variant], rounds: int, seconds: int, *, limits: bool
+) -> tuple[Report, list[Limit]]:
+    """Run every load on every variant in turn, the turns forwards and backwards.
+
+    With `limits` the router is asked while it forwards, too.
+    """
     report = Report(variants, rounds, seconds)
     with Testbed() as testbed, Progress(transient=True) as progress:
         step = progress.add_task("setting up", total=rounds * len(LOADS) * len(variants))
@@ -78,7 +84,10 @@ def measure(variants: Sequence[Variant], rounds: int, seconds: int) -> Report:
                     progress.update(step, description=f"{variant.name}: {load.metrics[0].title}")
                     report.add(variant, load.metrics, load.measure(testbed, ends[variant], seconds))
                     progress.advance(step)
-    return report
+        routers = [ends[variant] for variant in variants if variant.name == ROUTER]
+        progress.update(step, description=f"{ROUTER}: control clients")
+        control = [measure_control(testbed, each, seconds) for each in routers if limits]
+    return report, [limit for found in control for limit in found]
 
 
 def _installed(names: tuple[str, ...], console: Console) -> list[Variant]:

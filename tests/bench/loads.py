@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from .network import BenchError, Testbed
 
-__all__ = ["LOADS", "SERVER_ADDRESS", "Ends", "Load", "Metric", "start_servers"]
+__all__ = [
+    "LOADS",
+    "SERVER_ADDRESS",
+    "Ends",
+    "Load",
+    "Metric",
+    "measure_round_trips",
+    "start_servers",
+]
 
 SERVER_ADDRESS = "203.0.113.1"
 IPERF_PORT = "5201"
@@ -81,7 +89,8 @@ def _connect(testbed: Testbed, ends: Ends, seconds: int) -> tuple[float, ...]:
     return done / duration, failed
 
 
-def _measure_round_trips(testbed: Testbed, ends: Ends, seconds: int) -> tuple[float, ...]:
+def measure_round_trips(testbed: Testbed, ends: Ends, seconds: int) -> tuple[float, ...]:
+    """Return median and 99th percentile in microseconds."""
     _, median, p99 = _roundtrip(testbed, ends, "talk", seconds)
     return median, p99
 
@@ -109,6 +118,6 @@ LOADS = (
             Metric("round_trip_p50", "round trip, p50", "µs", digits=0),
             Metric("round_trip_p99", "round trip, p99", "µs", digits=0),
         ),
-        _measure_round_trips,
+        measure_round_trips,
     ),
 )

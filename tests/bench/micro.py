@@ -4,7 +4,6 @@
 a process of its own, so that memory is what that one took.
 """
 
-import random
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from router.nat.types import NatConfig
 from router.routing import RoutingConfig
 from router.wire.address import Endpoint, Network, parse_address
 from router.wire.tcp import Flag
+from tests.lab.links import ONE_LINE, a_forwarder, raise_line
 
 from .frames import fragment, tcp, udp
 from .network import BenchError
@@ -87,9 +87,9 @@ def _in_process(name: str) -> float:
 
 def _forwarder(*, fastpath: bool = True) -> Forwarder:
     routing = RoutingConfig(lan_address=LAN_ADDRESS, lan_network=LAN_NETWORK, lan_routes=())
-    config = ForwarderConfig(routing=routing, nat=NatConfig(), fastpath=fastpath)
-    forwarder = Forwarder(config, rng=random.Random(SEED))
-    forwarder.line_up(WAN_ADDRESS, MTU, now=0.0)
+    config = ForwarderConfig(routing, ONE_LINE, NatConfig(), fastpath=fastpath)
+    forwarder = a_forwarder(config, now=0.0, seed=SEED)
+    raise_line(forwarder, WAN_ADDRESS, now=0.0, mtu=MTU)
     return forwarder
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from .loads import SERVER_ADDRESS, Ends
 from .network import NETNS_DIRECTORY, Testbed
 
-__all__ = ["BASELINE", "VARIANTS", "Variant"]
+__all__ = ["BASELINE", "ROUTER", "VARIANTS", "Variant"]
 
+ROUTER = "postroad"
 BASELINE = "copier"  # every ratio is to this variant's median of the same run
 CLIENT_ADDRESS = "192.168.1.11"
 LAN_GATEWAY = "192.168.1.1"
@@ -129,7 +130,7 @@ def _veth_server(testbed: Testbed, name: str) -> tuple[str, str, str]:
 
 VARIANTS = (
     Variant(BASELINE, "C, moves frames between two TUNs, no NAT", (), _build_copier),
-    Variant("postroad", "pure Python between the same two TUNs", (), _build_router),
+    Variant(ROUTER, "pure Python between the same two TUNs", (), _build_router),
     Variant("nftables", "kernel masquerade between veth pairs", ("nft",), _build_masquerade),
     Variant(
         "slirp4netns",

@@ -17,12 +17,19 @@ _LINES = [
     'routes = ["192.168.7.0/24 via 192.168.1.254"]', 'mapping = "endpoint-independent"',
     'filtering = "address-dependent"', 'udp = "5m"', 'icmp = "60s"', 'forward_rules = "rules"',
     "mtu = 1500", "sessions = 1000", "answer_ping = false", 'control = "c"', "# a comment", "",
+    "[[policy]]", "[budget]", "[breaker]", "[[schedule]]", "[link.redial]", "[link.hold]",
+    'backend = "command"', 'up = "./up"', 'down = "down now"', 'match = "udp port 53"',
+    'hold = "5s"', 'action = "accept"', 'mac = "52:54:00:12:34:56"', 'dial = "may-use"',
+    'days = "mon-fri"', 'from = "08:00"', 'to = "24:00"', 'link = "manual"', "warn = 0.5",
+    "per_day = { dials = 1 }",
+    'control_tcp = "192.168.1.1:4190"', 'token_file = "t"', 'timezone = "Europe/Berlin"',
+    "factor = 2", "failures = 0", 'mode = "on-demand"',
 ]  # fmt: skip
 _VALUES = [
     "0", "-1", "1500", "65536", "1e400", "nan", '""', '"\\u0000"', '"0s"', '"5m"', '"9h9m9s"',
     '"192.168.1.1/24"', '"192.168.1.0/24"', '"192.168.1.1/33"', '"255.255.255.255/0"', "[]", "[[]]",
     "true", "{}", '["10.0.0.0/8"]', "1979-05-27", "9" * 5000, "[" * 500,
-    '"' + "9" * 5000 + '.1.1.1/24"',
+    '"' + "9" * 5000 + '.1.1.1/24"', "\"it's\"", '"8:00"', '"fri-mon"', '"port ("', '"../x"',
 ]  # fmt: skip
 _KEYS = sorted({line.split(" ")[0] for line in _LINES if " = " in line} | {"nonsense", "a.b", '""'})
 
@@ -34,6 +41,11 @@ address = "192.168.1.1/24"
 name = "isp"
 backend = "static"
 address = "203.0.113.2/24"
+[[link]]
+name = "lte"
+backend = "command"
+up = "./up"
+down = "./down"
 """
 
 

@@ -1,6 +1,5 @@
 """No frame on either side makes the forwarder raise, and what it lets through is a packet again."""
 
-import random
 from collections.abc import Sequence
 
 import pytest
@@ -14,11 +13,12 @@ from router.routing import RoutingConfig
 from router.wire.address import Network, parse_address
 from tests.fuzz.inputs import CORPUS, anything
 from tests.fuzz.test_offload import headers
+from tests.lab.links import ONE_LINE, a_forwarder, raise_line
 from tests.lab.packets import PLAIN, VNET_LENGTH, frame
 from tests.lab.views import behind, whole
 
 CONFIG = ForwarderConfig(
-    RoutingConfig(parse_address("192.168.1.1"), Network.parse("192.168.1.0/24"), ())
+    RoutingConfig(parse_address("192.168.1.1"), Network.parse("192.168.1.0/24"), ()), ONE_LINE
 )
 WAN = "203.0.113.2"
 MTUS = [68, 1400]  # bytes: the least there is, where almost everything is cut, and a usual one
@@ -43,9 +43,9 @@ def readdressed(packet: bytes, side: Side) -> bytes:
 
 def run(events: Sequence[tuple[Side, bytes, bytes, float]], mtu: int) -> Forwarder:
     host = DefaultHost(parse_address("192.168.1.11"))
-    forwarder = Forwarder(CONFIG, rng=random.Random(1), forwards=(host,))
     now = 0.0
-    forwarder.line_up(parse_address(WAN), mtu, now=now)
+    forwarder = a_forwarder(CONFIG, now=now, forwards=(host,))
+    raise_line(forwarder, WAN, now=now, mtu=mtu)
     for side, packet, vnet, wait in events:
         now += wait
         deadline = forwarder.next_deadline()

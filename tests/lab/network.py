@@ -9,7 +9,6 @@ way out, and no test has to ask for it: checksums by scapy, quoted headers inclu
 that nothing private is ever to be seen on the WAN.
 """
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -20,12 +19,15 @@ from scapy.packet import Packet, Raw
 from scapy.utils import checksum
 
 from router.devices import Side, Verdict
-from router.forwarder import Forwarder, ForwarderConfig, Transmit
+from router.forwarder import ForwarderConfig, Transmit
+from router.link.types import LinksConfig
 from router.nat.types import DefaultHost, ForwardRule, NatConfig
+from router.reasons import Reason
 from router.routing import LanRoute, RoutingConfig
 from router.rules import parse_rules
 from router.wire.address import Network, parse_address
 from tests.lab import packets
+from tests.lab.links import ONE_LINE, a_forwarder, lose_line, raise_line
 from tests.lab.packets import VNET_LENGTH, describe, frame, parsed, wrong_checksums
 
 LINE = "203.0.113.2"
@@ -117,6 +119,7 @@ class Router:
         lan: str = "192.168.1.1/24",
         lan_routes: Sequence[str] = (),
         seed: int = 1,
+        links: LinksConfig = ONE_LINE,
         **options: Any,
     ) -> None:
         nat = {name: options.pop(name) for name in list(options) if name in _NAT_OPTIONS}
@@ -125,9 +128,9 @@ class Router:
         network = Network(network.address & network.mask, network.prefix)
         routes = tuple(LanRoute(Network.parse(text)) for text in lan_routes)
         routing = RoutingConfig(parse_address(address), network, routes)
-        self.config = ForwarderConfig(routing, NatConfig(**nat), **options)
-        self.forwarder = Forwarder(self.config, rng=random.Random(seed), forwards=rules(forwards))
         self.now = 1000.0
+        self.config = ForwarderConfig(routing, links, NatConfig(**nat), **options)
+        self.forwarder = a_forwarder(self.config, now=self.now, seed=seed, forwards=rules(forwards))
         self.line: str | None = None
         self._mtu = {Side.LAN: self.config.lan_mtu, Side.WAN: line_mtu}
         if line:
@@ -135,13 +138,20 @@ class Router:
 
     # The line
 
-    def line_up(self, address: str = LINE, mtu: int = 1500) -> None:
+    def line_up(self, address: str = LINE, mtu: int = 1500) -> list[Seen]:
+        """Give the line an address; return what the router emits for it."""
         self.line, self._mtu[Side.WAN] = address, mtu
-        self.forwarder.line_up(parse_address(address), mtu, now=self.now)
+        raise_line(self.forwarder, address, now=self.now, mtu=mtu)
+        return self._emitted()
 
-    def line_down(self) -> None:
+    def line_down(self) -> list[Seen]:
+        """Take the line away; return what the router emits for it."""
         self.line = None
-        self.forwarder.line_down(now=self.now)
+        lose_line(self.forwarder, now=self.now)
+        return self._emitted()
+
+    def _emitted(self) -> list[Seen]:
+        return [self._judge(Seen.of(*transmit)) for transmit in self.forwarder.take_effects()]
 
     # Packets
 
@@ -175,7 +185,8 @@ class Router:
             verdict = enter(buffer, len(sent), now=self.now)
         effects = forwarder.take_effects()
         if verdict is Verdict.ANSWERED:
-            assert effects, "ANSWERED, but nothing to send"
+            held = forwarder.last_reason is Reason.HELD
+            assert effects or held, "ANSWERED, but nothing to send"
             return effects
         assert not effects, f"{verdict.name}, but there are effects"
         if verdict is Verdict.DROP:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from router.host.machine import netns
 from router.host.machine.journal import Journal
-from router.host.machine.plumbing import LanNic, LanSide, Plumbing, WanNic, WanSide
+from router.host.machine.plumbing import (
+    LanNic,
+    LanSide,
+    LineAddress,
+    Plumbing,
+    WanLink,
+    WanSide,
+)
 from router.host.machine.tun import TunDevice
 from router.routing import LanRoute
 from router.wire.address import Network, parse_address
@@ -21,7 +28,7 @@ ROUTE = LanRoute(Network.parse("192.168.7.0/24"), parse_address("192.168.1.254")
 
 
 class Plumbed:
-    """The box in use; `seen` holds the packets each TUN gave, by name."""
+    """The box in use, all its lines down; `seen` holds the packets each TUN gave, by name."""
 
     def __init__(self, plumbing: Plumbing) -> None:
         self._plumbing = plumbing
@@ -30,6 +37,12 @@ class Plumbed:
         self.seen: dict[str, list[bytes]] = {self._lan.name: [], self._wan.name: []}
         self._thread = threading.Thread(target=self._copy)
         self._thread.start()
+
+    def raise_line(self, line: LineAddress, name: str = "isp") -> None:
+        self._plumbing.raise_line(name, line)
+
+    def drop_line(self, name: str = "isp") -> None:
+        assert self._plumbing.drop_line(name) == []
 
     def put_on_lan(self, packet: bytes) -> None:
         self._lan.write(bytes(VNET_HEADER_LENGTH) + packet)
@@ -80,6 +93,12 @@ class Plumbed:
             there.write(bytes(buffer[:length]))
 
 
+def a_line(address: str = "203.0.113.2", *, gateway: str | None = "203.0.113.1") -> LineAddress:
+    return LineAddress(
+        parse_address(address), 24, 1500, parse_address(gateway) if gateway else None
+    )
+
+
 @contextmanager
 def plumbed(
     box: Box,
@@ -88,20 +107,23 @@ def plumbed(
     wan_nic: bool = True,
     gateway: str | None = "203.0.113.1",
 ) -> Iterator[Plumbed]:
+    """Yield the box in use with its one line up."""
+    with with_lines(box, journal, WanLink("isp", "eth2" if wan_nic else None)) as running:
+        running.raise_line(a_line(gateway=gateway))
+        yield running
+
+
+@contextmanager
+def with_lines(box: Box, journal: Path, *links: WanLink) -> Iterator[Plumbed]:
     lan = LanNic("eth1", parse_address("192.168.1.1"), Network.parse("192.168.1.0/24"), (ROUTE,))
-    wan = WanNic(
-        "eth2",
-        parse_address("203.0.113.2"),
-        Network.parse("203.0.113.0/24"),
-        parse_address(gateway) if gateway else None,
-        published=(Network.parse("203.0.113.16/30"),),
+    published = (Network.parse("203.0.113.16/30"),)
+    running = Plumbed(
+        Plumbing(
+            LanSide("lan0", 1500, nic=lan),
+            WanSide("wan0", box.wan, links, published),
+            Journal(journal),
+        )
     )
-    plumbing = Plumbing(
-        LanSide("lan0", 1500, nic=lan),
-        WanSide("wan0", 1500, box.wan, wan if wan_nic else None),
-        Journal(journal),
-    )
-    running = Plumbed(plumbing)
     try:
         yield running
     finally:
@@ -109,12 +131,15 @@ def plumbed(
 
 
 @contextmanager
-def listening(namespace: str, port: int, kind: socket.SocketKind) -> Iterator[socket.socket]:
-    """A socket on every address of the namespace."""
+def listening(
+    namespace: str, port: int, kind: socket.SocketKind, device: str = ""
+) -> Iterator[socket.socket]:
+    """A socket on every address of the namespace, or of one device there."""
     with netns.inside(namespace):
         service = socket.socket(socket.AF_INET, kind)
     with service:
         service.settimeout(1)
+        service.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
         service.bind(("", port))
         if kind is socket.SOCK_STREAM:
             service.listen()

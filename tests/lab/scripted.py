@@ -6,16 +6,20 @@ demand. Each frame's first payload byte, after the virtio-net header, names its 
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from router.devices import Side, Verdict
+from router.link.rows import BudgetRow, HeldRow, HolderRow, Holding, LeaseRow, LinkRow
+from router.link.types import Signal, State, StateChange
 from router.reasons import Reason
+from router.wire.address import format_address
 from router.wire.malformed import Malformed
 
 HEADER = bytes(10)
 MISS_THEN = 0x10  # added to a verdict: the cache misses, the forwarder says it
 FAULT = 0xEE  # the forwarder raises
+BUSY = {state.value for state in (State.DIALING, State.NEGOTIATING, State.UP, State.HANGING_UP)}
 
 
 def frame(code: int, payload: bytes = b"") -> bytes:
@@ -51,10 +55,116 @@ class ScriptedCache:
         return Verdict.MISS if code >= MISS_THEN else Verdict(code)
 
 
+def link_row(name: str, state: State = State.DORMANT, **changes: object) -> LinkRow:
+    row = LinkRow(
+        name=name, mode="on-demand", state=state.value, since_s=5.0, reason="at start", by="router",
+        address="", mtu=1500, active=False, up_s=None, falls_in_s=None, blocked="", failures=0,
+        attempt=0,
+    )  # fmt: skip
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+class ScriptedLines:
+    """The links as the test moves them with `step`; `asked` is what was asked of them.
+
+    `refusal` is the answer to raising and dropping, and changes nothing; `lease_refusal` that to
+    granting; with `lease_limit` leases there are no more. Without a refusal a link that is down
+    dials when it is raised, and any hangs up when it is dropped.
+    """
+
+    def __init__(self) -> None:
+        self.links: list[LinkRow] = []
+        self.budgets: list[BudgetRow] = []
+        self.waiting: list[HeldRow] = []
+        self.holders: list[HolderRow] = []
+        self.leases: dict[str, LeaseRow] = {}
+        self.lease_limit = 10
+        self.refusal = self.lease_refusal = ""
+        self.asked: list[tuple[object, ...]] = []
+        self.signals: list[Signal] = []
+
+    def step(self, name: str, state: State, reason: str, by: str, **changes: object) -> None:
+        """Have a link go to another state, and tell."""
+        index = next(index for index, row in enumerate(self.links) if row.name == name)
+        former = self.links[index]
+        self.links[index] = replace(
+            former,
+            state=state.value,
+            reason=reason,
+            by=by,
+            since_s=0.0,
+            **changes,  # type: ignore[arg-type]
+        )
+        self.signals.append(StateChange(name, State(former.state), state, reason, by, 0.0))
+
+    def take_signals(self) -> list[Signal]:
+        signals, self.signals = self.signals, []
+        return signals
+
+    def report(self, report: object, **_: float) -> None:
+        self.asked.append(("report", report))
+
+    def raise_link(self, name: str, by: str, **_: float) -> str:
+        self.asked.append(("raise", name, by))
+        row = next(row for row in self.links if row.name == name)
+        if not self.refusal and row.state not in BUSY:
+            self.step(name, State.DIALING, "asked for", by, attempt=row.attempt + 1)
+        return self.refusal
+
+    def drop_link(self, name: str, by: str, *, stay: bool, **_: float) -> str:
+        self.asked.append(("drop", name, by, stay))
+        if not self.refusal:
+            self.step(name, State.HANGING_UP, "taken down", by)
+        return self.refusal
+
+    def grant_lease(
+        self, lease: str, right: str, why: str, host: int | None, ttl_s: float, **_: float
+    ) -> str:
+        if len(self.leases) >= self.lease_limit:
+            return "there are too many leases"
+        address = "" if host is None else format_address(host)
+        self.leases[lease] = LeaseRow(lease, right, why, address, ttl_s)
+        return self.lease_refusal
+
+    def renew_lease(self, lease: str, ttl_s: float, **_: float) -> bool:
+        if lease in self.leases:
+            self.leases[lease] = replace(self.leases[lease], expires_in_s=ttl_s)
+        return lease in self.leases
+
+    def release_lease(self, lease: str, **_: float) -> bool:
+        return self.leases.pop(lease, None) is not None
+
+    def link_rows(self, _now: float) -> tuple[LinkRow, ...]:
+        return tuple(self.links)
+
+    def budget_rows(self, _now: float) -> tuple[BudgetRow, ...]:
+        return tuple(self.budgets)
+
+    def holding(self, _now: float) -> Holding:
+        leases = tuple(self.leases.values())
+        return Holding(tuple(self.waiting), tuple(self.holders), leases)
+
+    def note_traffic(self, received_bytes: int, sent_bytes: int, **_: float) -> None:
+        self.asked.append(("traffic", received_bytes, sent_bytes))
+
+    def set_civil_offset(self, offset_s: float, **_: float) -> None:
+        self.asked.append(("offset", offset_s))
+
+    def load_usage(self, usage: object, **_: float) -> None:
+        self.asked.append(("usage", usage))
+
+    def begin(self, **_: float) -> None:
+        self.asked.append(("begin",))
+
+    def shut_down(self, **_: float) -> None:
+        self.asked.append(("shut down",))
+
+
 class ScriptedForwarder:
     """`on_answered` and `on_timer` are queued as effects; `timer_fault` is raised."""
 
     def __init__(self) -> None:
+        self.lines = ScriptedLines()
         self.cache = ScriptedCache()
         self.counters: dict[Reason, int] = {Reason.SESSION: 3}
         self.malformed: dict[Malformed, int] = {}
@@ -99,8 +209,6 @@ class ScriptedForwarder:
             raise self.timer_fault
         self.deadline = None
         self._effects += self.on_timer
-
-    def line_up(self, address: int, mtu: int, *, now: float) -> None: ...
 
     def replace_forwards(self, rules: object, **_: object) -> int:
         self.forwards = rules

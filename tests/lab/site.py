@@ -45,13 +45,26 @@ address = "192.168.1.1/24"
 netns = "{wan_namespace}"
 [[link]]
 name = "isp"
-backend = "static"
-address = "203.0.113.2/24"
-mtu = {mtu}
 {link}
+mtu = {mtu}
 [nat]
 {nat}
+{more}
 """
+_STATIC = 'backend = "static"\naddress = "203.0.113.2/24"\n'
+_DIALLED = """backend = "command"
+device = "eth2"
+up = "./up"
+down = "./down"
+status = "./status"
+status_interval = "1s"
+{dialled}"""
+# The line is up while the file `line` has its address; `next` is the one it gets when dialled.
+_COMMANDS = {
+    "up": "sleep $(cat dial-time); echo connected; cp next line; exec ./status",
+    "down": "rm -f line",
+    "status": 'test -f line && echo "address $(cat line)/24" && echo "gateway 203.0.113.1"',
+}
 
 _LAN_NIC = """
 lan link add br0 type bridge
@@ -127,8 +140,11 @@ class Site:
         nat: str = "",
         mtu: int = 1500,
         rules: str = "",
+        dialled: str | None = None,
+        more: str = "",
     ) -> None:
         self.directory, self.lan, self.wan, self.mtu = directory, lan, wan, mtu
+        self.dialled, self.more = dialled, more
         self._prefix = f"pn{os.getpid():x}-{next(_numbers)}"
         self._processes: list[subprocess.Popen[str]] = []
         self._router: subprocess.Popen[str] | None = None
@@ -161,13 +177,31 @@ class Site:
         lan = {"nic": 'device = "eth1"', "bridge": 'device = "br0"'}
         tun = f'netns = "{self.namespace("alice")}"'
         wan = self.namespace("internet" if self.wan in TUNS else "wan")
-        link = f'device = "eth2"\ngateway = "{GATEWAY}"' if self.wan == "nic" else ""
+        link = _STATIC
+        if self.dialled is not None:
+            link = _DIALLED.format(dialled=self.dialled)
+            self._write_commands()
+        elif self.wan == "nic":
+            link += f'device = "eth2"\ngateway = "{GATEWAY}"'
         (self.directory / "forward.rules").write_text(rules)
         (self.directory / "router.toml").write_text(
             _CONFIG.format(
-                lan=lan.get(self.lan, tun), link=link, wan_namespace=wan, mtu=self.mtu, nat=nat
+                lan=lan.get(self.lan, tun), link=link, wan_namespace=wan, mtu=self.mtu, nat=nat,
+                more=self.more,
             )
-        )
+        )  # fmt: skip
+
+    def _write_commands(self) -> None:
+        for name, body in _COMMANDS.items():
+            command = self.directory / name
+            command.write_text(f"#!/bin/sh\ncd {self.directory} || exit 1\n{body}\n")
+            command.chmod(0o755)
+        self.provide()
+
+    def provide(self, address: str = EXTERNAL, dial_time_s: float = 0.0) -> None:
+        """Say which address the line gets at the next dial, and how long that takes."""
+        (self.directory / "next").write_text(f"{address}\n")
+        (self.directory / "dial-time").write_text(f"{dial_time_s}\n")
 
     # Building
 
@@ -231,7 +265,8 @@ class Site:
         for kind, lines in ((self.lan, _LAN_TUN), (self.wan, _WAN_TUN)):
             if kind == "bare":
                 self._lay(lines)
-        eventually(lambda: self.pings("alice", SERVER), "a ping through the router")
+        if self.dialled is None:
+            eventually(lambda: self.pings("alice", SERVER), "a ping through the router")
 
     @property
     def pid(self) -> int:
@@ -246,10 +281,21 @@ class Site:
         return self._router.wait(PATIENCE_S)
 
     def status(self) -> Any:
+        """How the router is doing, as the control API says."""
+        return self.control("status")
+
+    def control(self, resource: str, *options: str) -> Any:
         """The control API's answer, asked by curl."""
         path = str(self.directory / "control.sock")
-        url = "http://postroad/v1/status"
-        return json.loads(_checked("curl", "-sSf", "-m", "10", "--unix-socket", path, url))
+        curl = ("curl", "-sSf", "-m", "10", "--unix-socket", path, *options)
+        return json.loads(_checked(*curl, f"http://postroad/v1/{resource}"))
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """The one link, as `status` has it."""
+        (link,) = self.status()["links"]
+        found: dict[str, Any] = link
+        return found
 
     def state(self) -> dict[str, list[str]]:
         """All that can be set about devices, addresses, routes and rules, of each namespace."""

@@ -7,6 +7,7 @@ from router.forwarder import ForwarderConfig
 from router.nat.types import DefaultHost, ForwardRule, NatConfig, OneToOne, Routed, Timeouts
 from router.routing import LanRoute, RoutingConfig
 from router.wire.address import Network, parse_address
+from tests.lab.links import ONE_LINE
 from tests.properties.frames import TCP, UDP
 
 LINE, OTHER_LINE = parse_address("203.0.113.2"), parse_address("203.0.113.3")
@@ -39,6 +40,7 @@ class Site:
         routes = tuple(LanRoute(network, gateway) for network in further)
         return ForwarderConfig(
             routing=RoutingConfig(first.address + 1, first, routes),
+            links=ONE_LINE,
             nat=self.nat,
             lan_mtu=self.lan_mtu,
             hops=self.hops,

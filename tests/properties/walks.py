@@ -8,14 +8,14 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
 
 from router.devices import Side, Verdict
-from router.forwarder import Forwarder, Transmit
+from router.forwarder import Transmit
 from router.wire.address import Endpoint
+from tests.lab.links import a_forwarder, lose_line, raise_line
 from tests.lab.strategies import error_packets, evil_packets, packets
 from tests.properties.frames import (
     ACK,
@@ -114,11 +114,11 @@ class Driver:
         self.now = 100.0
         self.line: int | None = LINE
         self.rules = forward_sets(site)[rules]
-        self.forwarder = Forwarder(
-            site.config(fastpath=fastpath), rng=Random(SEED), forwards=self.rules
+        self.forwarder = a_forwarder(
+            site.config(fastpath=fastpath), now=self.now, seed=SEED, forwards=self.rules
         )
         self.hits = 0
-        self.forwarder.line_up(LINE, site.line_mtu, now=self.now)
+        raise_line(self.forwarder, LINE, now=self.now, mtu=site.line_mtu)
 
     def enter(self, side: Side, frame: bytes) -> tuple[Verdict, bytes]:
         """Send a frame in; return the verdict and the buffer afterwards, slack included."""
@@ -183,15 +183,16 @@ class Driver:
         elif isinstance(step, Line):
             self.line = step.address
             if step.address is None:
-                self.forwarder.line_down(now=self.now)
+                lose_line(self.forwarder, now=self.now)
             else:
-                self.forwarder.line_up(step.address, self.site.line_mtu, now=self.now)
+                raise_line(self.forwarder, step.address, now=self.now, mtu=self.site.line_mtu)
         elif isinstance(step, Reload):
             self.rules = forward_sets(self.site)[step.rules]
             self.forwarder.replace_forwards(self.rules, reset_affected=step.reset, now=self.now)
         elif frame := self.frame_of(step):
             side = step.side
             verdict, buffer = self.enter(side, frame)
+        self.forwarder.lines.take_signals()
         return verdict, buffer, self.forwarder.take_effects()
 
     def emitted(self, step: Step) -> list[Transmit]:

@@ -359,7 +359,7 @@ def test_a_router_beyond_tells_of_its_mtu(router: Router, mtu: int) -> None:
 
 def test_without_a_line_the_host_is_told(build: Build) -> None:
     router = build(line=None)
-    assert router.lan(OUT) == [f"lan net-unreachable {ROUTER} > {L1} ({OUT})"]
+    assert router.lan(OUT) == [f"lan prohibited {ROUTER} > {L1} ({OUT})"]
     assert router.wan(BACK) == []
 
 
@@ -367,7 +367,7 @@ def test_a_session_survives_the_line_with_the_same_address(router: Router) -> No
     for _ in range(3):
         router.lan(OUT)
     router.line_down()
-    assert router.lan(OUT) == [f"lan net-unreachable {ROUTER} > {L1} ({OUT})"]
+    assert router.lan(OUT) == [f"lan prohibited {ROUTER} > {L1} ({OUT})"]
     assert router.wan(BACK) == []
     router.line_up(N)
     assert router.wan(BACK) == [f"lan udp {W1}:53 > {L1}:4000"]
@@ -378,7 +378,8 @@ def test_another_line_address_ends_the_sessions_of_the_former(router: Router) ->
     for _ in range(3):
         router.lan(OUT)
     router.line_down()
-    router.line_up("203.0.113.77")
+    told = f"udp {L1}:4000 > {W1}:53"
+    assert router.line_up("203.0.113.77") == [f"lan host-unreachable {ROUTER} > {L1} ({told})"]
     assert router.sessions == []
     assert router.lan(OUT) == [f"wan udp 203.0.113.77:4000 > {W1}:53"]
     assert router.wan(BACK) == []
@@ -401,7 +402,7 @@ def test_while_the_line_is_down_nothing_comes_in_late(build: Build) -> None:
     router.line_down()
     for _ in range(3):
         assert router.wan(f"udp {W1}:53 > 203.0.113.8:4000") == []
-        assert router.lan(OUT) == [f"lan net-unreachable {ROUTER} > {L1} ({OUT})"]
+        assert router.lan(OUT) == [f"lan prohibited {ROUTER} > {L1} ({OUT})"]
 
 
 def test_another_line_mtu_holds_at_once(router: Router) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.units import format_duration, parse_duration, parse_size
+from router.units import format_duration, format_size, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,17 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError, match=r'is not a size such as "1500B", "64KiB" or "1MiB"$'):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0B"), (1500, "1500B"), (65536, "64KiB"), (200 << 20, "200MiB"), (1 << 40, "1024GiB")],
+)
+def test_sizes_are_written_in_the_largest_unit_that_leaves_no_rest(size: int, text: str) -> None:
+    assert format_size(size) == text
+
+
+@given(st.integers(0, 999_999_999), st.sampled_from(["B", "KiB", "MiB", "GiB"]))
+def test_a_written_size_reads_back(number: int, unit: str) -> None:
+    size = parse_size(f"{number}{unit}")
+    assert parse_size(format_size(size)) == size

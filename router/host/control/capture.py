@@ -16,13 +16,17 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
+from aiohttp import web
+
 from router import __version__
 from router.devices import Side
 from router.host.control.pcapng import packet_block, preamble, statistics_block
+from router.host.dataplane.loop import DataPlane
 from router.wire.vnet import VNET_HEADER_LENGTH
 
-__all__ = ["Captured", "Tap", "pcapng_stream"]
+__all__ = ["CaptureHandlers", "Captured", "Tap", "pcapng_stream"]
 
+SIDES = {"lan": (Side.LAN,), "wan": (Side.WAN,), "both": (Side.LAN, Side.WAN)}
 QUEUE_BYTES = 16 << 20  # 16 MiB: a second at 130 Mbit/s while the reader hesitates
 
 
@@ -99,3 +103,30 @@ async def pcapng_stream(tap: Tap, names: dict[Side, str]) -> AsyncIterator[bytes
             reported = tap.dropped
             blocks.append(statistics_block(0, batch[-1].at_ns, reported))
         yield b"".join(blocks)
+
+
+class CaptureHandlers:
+    """Answers `GET /v1/capture`."""
+
+    def __init__(self, dataplane: DataPlane) -> None:
+        self._dataplane = dataplane
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Tell every packet on the sides asked for until the reader goes."""
+        sides = SIDES.get(request.query.get("side", "both"))
+        if sides is None:
+            raise web.HTTPBadRequest(reason="side is lan, wan or both")
+        traffic = await asyncio.wrap_future(self._dataplane.traffic())
+        names = {Side.LAN: traffic.lan.tun, Side.WAN: traffic.wan.tun}
+        response = web.StreamResponse(headers={"Content-Type": "application/x-pcapng"})
+        tap = Tap(sides)
+        try:
+            await asyncio.wrap_future(self._dataplane.watch(tap))
+            await response.prepare(request)
+            async for blocks in pcapng_stream(tap, names):
+                await response.write(blocks)
+        except ConnectionError:  # the reader has seen enough
+            pass
+        finally:
+            self._dataplane.unwatch(tap)
+        return response

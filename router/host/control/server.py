@@ -1,217 +1,129 @@
-"""The control API: HTTP and JSON on a Unix socket.
+"""The control API: HTTP and JSON, on a Unix socket and, behind a token, on the LAN.
 
-    GET    /v1/status
+    GET    /v1/status                     the router, its links and budgets, what passed
     GET    /v1/sessions, /v1/mappings     ?host=ADDRESS|NAME &protocol=NAME
+    GET    /v1/holding                    what waits for the line and what holds it
+    GET    /v1/events                     Server-Sent Events: snapshot, then state, rise, warning,
+                                          lease, forwards
+    GET    /v1/ledger                     ?last=20 &link=NAME &host=ADDRESS|NAME &since=SECONDS
+    GET    /v1/ledger/top                 ?since=SECONDS
+    POST   /v1/links/NAME/up              {"by": "carol"}
+    POST   /v1/links/NAME/down            {"stay": false, "by": "carol"}
+    GET    /v1/leases
+    POST   /v1/leases                     {"right": "raise"|"use-if-up", "why": "mail", "ttl_s": 90}
+                                          and, if wanted, "id" and "host"
+    PUT    /v1/leases/ID                  {"ttl_s": 90}
+    DELETE /v1/leases/ID
     GET    /v1/forwards
-    POST   /v1/forwards                   {"rule": "tcp 8080 -> 192.168.1.10:80"}
-    DELETE /v1/forwards                   ?rule=...
-    POST   /v1/forwards/reload            {"reset_affected": false}
-    GET    /v1/capture                    ?side=lan|wan|both, a pcapng stream
+    POST   /v1/forwards                 * {"rule": "tcp 8080 -> 192.168.1.10:80"}
+    DELETE /v1/forwards                 * ?rule=...
+    POST   /v1/forwards/reload          * {"reset_affected": false}
+    GET    /v1/capture                  * ?side=lan|wan|both, a pcapng stream
     GET    /metrics                       Prometheus
 
+What is marked * is not offered on the LAN: a token is for programs that use the line, and neither
+what hosts write nor who is let in from outside is theirs to see or to change.
+
 What is refused is answered with {"error": SENTENCE}, and with "problems" where there may be
-several. Long lists are written as they are fetched, so that neither memory nor the packet path
-notices 100,000 sessions.
+several. SECONDS are those since 1970.
 """
 
-import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from aiohttp import web
 
-from router.devices import Side
 from router.errors import ConfigError, ControlError
-from router.host.control.capture import Tap, pcapng_stream
-from router.host.control.metrics import CONTENT_TYPE, exposition
-from router.host.control.rows import Select, mapping_rows, session_rows, snapshot
+from router.host.control.access import bearer, not_on_the_lan, refusal
+from router.host.control.capture import CaptureHandlers
+from router.host.control.events import EventHandlers, EventHub
+from router.host.control.fields import BODY_LIMIT
+from router.host.control.forwards import ForwardHandlers, Forwards
+from router.host.control.leases import LeaseHandlers
+from router.host.control.ledger import Ledger, LedgerHandlers
+from router.host.control.links import Describe, LinkHandlers
+from router.host.control.listings import ListingHandlers
+from router.host.control.status import StatusHandlers
 from router.host.dataplane.loop import DataPlane
-from router.wire.address import format_address, parse_address
 
-__all__ = ["ControlApi", "Forwards"]
-
-SIDES = {"lan": (Side.LAN,), "wan": (Side.WAN,), "both": (Side.LAN, Side.WAN)}
+__all__ = ["ControlApi"]
 
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Forwards(Protocol):
-    """The forward rules; each is shown as {"rule": TEXT, "origin": WHERE}.
-
-    Raises ConfigError for a rule that is wrong and ControlError for one that does not fit.
-    """
-
-    async def listing(self) -> list[dict[str, str]]:
-        """Return the rules in force."""
-        ...
-
-    async def add(self, text: str) -> dict[str, str]:
-        """Put one more rule in force and return it."""
-        ...
-
-    async def remove(self, text: str) -> dict[str, str]:
-        """Take one rule out of force and return it."""
-        ...
-
-    async def reload(self, *, reset_affected: bool) -> dict[str, int]:
-        """Read the file again; return the number of rules and of sessions reset."""
-        ...
+class _Route(NamedTuple):
+    method: str
+    path: str
+    handler: _Handler
+    on_lan: bool = True
 
 
 class ControlApi:
     """Answers requests about one running router.
 
-    `describe` gives what `status` tells besides the counts, with `uptime_s` among it.
-    `host_names` leads from internal addresses to names.
+    `describe` gives what `status` tells besides counts and links: `uptime_s` among it, and `links`,
+    each with its `name` and what no core knows of it. `host_names` leads from internal addresses
+    to names.
     """
 
     def __init__(
         self,
         dataplane: DataPlane,
         forwards: Forwards,
-        describe: Callable[[], dict[str, Any]],
+        describe: Describe,
         host_names: Mapping[str, str],
+        *,
+        ledger: Ledger,
+        events: EventHub,
     ) -> None:
-        self._dataplane = dataplane
-        self._forwards = forwards
-        self._describe = describe
-        self._host_names = host_names
+        self._events = events
+        self._status = StatusHandlers(dataplane, describe, events)
+        self._listings = ListingHandlers(dataplane, host_names)
+        self._event_streams = EventHandlers(dataplane, describe, events)
+        self._ledger = LedgerHandlers(ledger, host_names)
+        self._links = LinkHandlers(dataplane, describe)
+        self._leases = LeaseHandlers(dataplane, events)
+        self._forwards = ForwardHandlers(forwards, events)
+        self._captures = CaptureHandlers(dataplane)
 
-    def application(self) -> web.Application:
-        """Return the application to serve."""
-        app = web.Application(middlewares=[_plain_errors])
-        app.add_routes(
-            [
-                web.get("/v1/status", self._status),
-                web.get("/v1/sessions", self._sessions),
-                web.get("/v1/mappings", self._mappings),
-                web.get("/v1/forwards", self._list_forwards),
-                web.post("/v1/forwards", self._add_forward),
-                web.delete("/v1/forwards", self._remove_forward),
-                web.post("/v1/forwards/reload", self._reload_forwards),
-                web.get("/v1/capture", self._capture),
-                web.get("/metrics", self._metrics),
-            ]
-        )
+    def application(self, token: str | None = None) -> web.Application:
+        """Return the application to serve: for the Unix socket, or with a token for the LAN."""
+        guards = [_plain_errors] if token is None else [_plain_errors, bearer(token)]
+        app = web.Application(middlewares=guards, client_max_size=BODY_LIMIT)
+        for route in self._routes():
+            offered = token is None or route.on_lan
+            handler = route.handler if offered else not_on_the_lan
+            app.router.add_route(route.method, route.path, handler)
+        app.on_shutdown.append(self._end_streams)
         return app
 
-    async def _status(self, _request: web.Request) -> web.Response:
-        traffic = await asyncio.wrap_future(self._dataplane.traffic())
-        return web.json_response({**self._describe(), "traffic": asdict(traffic)})
+    def _routes(self) -> Iterable[_Route]:
+        return (
+            _Route("GET", "/v1/status", self._status.status),
+            _Route("GET", "/v1/sessions", self._listings.sessions),
+            _Route("GET", "/v1/mappings", self._listings.mappings),
+            _Route("GET", "/v1/holding", self._status.holding),
+            _Route("GET", "/v1/events", self._event_streams.stream),
+            _Route("GET", "/v1/ledger", self._ledger.entries),
+            _Route("GET", "/v1/ledger/top", self._ledger.top),
+            _Route("POST", "/v1/links/{name}/up", self._links.raise_),
+            _Route("POST", "/v1/links/{name}/down", self._links.drop),
+            _Route("GET", "/v1/leases", self._leases.show),
+            _Route("POST", "/v1/leases", self._leases.grant),
+            _Route("PUT", "/v1/leases/{id}", self._leases.renew),
+            _Route("DELETE", "/v1/leases/{id}", self._leases.release),
+            _Route("GET", "/v1/forwards", self._forwards.show),
+            _Route("POST", "/v1/forwards", self._forwards.add, on_lan=False),
+            _Route("DELETE", "/v1/forwards", self._forwards.remove, on_lan=False),
+            _Route("POST", "/v1/forwards/reload", self._forwards.reload, on_lan=False),
+            _Route("GET", "/v1/capture", self._captures.stream, on_lan=False),
+            _Route("GET", "/metrics", self._status.metrics),
+        )
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        traffic = await asyncio.wrap_future(self._dataplane.traffic())
-        page = exposition(traffic, self._describe()["uptime_s"])
-        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE})
-
-    async def _sessions(self, request: web.Request) -> web.StreamResponse:
-        return await self._stream_rows(request, "sessions", session_rows)
-
-    async def _mappings(self, request: web.Request) -> web.StreamResponse:
-        return await self._stream_rows(request, "mappings", mapping_rows)
-
-    async def _stream_rows(
-        self, request: web.Request, name: str, select: Select
-    ) -> web.StreamResponse:
-        wanted = self._row_filter(request)
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-        await response.write(f'{{"{name}": ['.encode())
-        separator = ""
-        async for rows in snapshot(self._dataplane, select):
-            named = [row | {"host": self._host_name(row)} for row in rows if wanted(row)]
-            if named:
-                await response.write((separator + json.dumps(named)[1:-1]).encode())
-                separator = ",\n"
-        await response.write(b"]}\n")
-        return response
-
-    def _row_filter(self, request: web.Request) -> Callable[[dict[str, Any]], bool]:
-        protocol = request.query.get("protocol", "").lower()
-        host = request.query.get("host", "")
-        addresses = {address for address, name in self._host_names.items() if name == host}
-        if host and not addresses:
-            addresses.add(self._known_address(host))
-
-        def wanted(row: dict[str, Any]) -> bool:
-            return (not protocol or row["protocol"].lower() == protocol) and (
-                not host or _address(row["internal"]) in addresses
-            )
-
-        return wanted
-
-    def _known_address(self, host: str) -> str:
-        try:
-            return format_address(parse_address(host))
-        except ValueError:
-            names = ", ".join(sorted(self._host_names.values())) or "none"
-            problem = f"host: {host!r} is neither an IPv4 address nor a host with a name"
-            raise ConfigError([f"{problem}; these are: {names}"]) from None
-
-    def _host_name(self, row: dict[str, Any]) -> str:
-        return self._host_names.get(_address(row["internal"]), "")
-
-    async def _list_forwards(self, _request: web.Request) -> web.Response:
-        return web.json_response({"forwards": await self._forwards.listing()})
-
-    async def _add_forward(self, request: web.Request) -> web.Response:
-        body = await _json_body(request)
-        added = await self._forwards.add(_text(body.get("rule")))
-        return web.json_response({"added": added})
-
-    async def _remove_forward(self, request: web.Request) -> web.Response:
-        removed = await self._forwards.remove(_text(request.query.get("rule")))
-        return web.json_response({"removed": removed})
-
-    async def _reload_forwards(self, request: web.Request) -> web.Response:
-        body = await _json_body(request) if request.can_read_body else {}
-        reset_affected = body.get("reset_affected", False)
-        if not isinstance(reset_affected, bool):
-            raise web.HTTPBadRequest(reason="reset_affected is true or false")
-        return web.json_response(await self._forwards.reload(reset_affected=reset_affected))
-
-    async def _capture(self, request: web.Request) -> web.StreamResponse:
-        sides = SIDES.get(request.query.get("side", "both"))
-        if sides is None:
-            raise web.HTTPBadRequest(reason="side is lan, wan or both")
-        traffic = await asyncio.wrap_future(self._dataplane.traffic())
-        names = {Side.LAN: traffic.lan.tun, Side.WAN: traffic.wan.tun}
-        response = web.StreamResponse(headers={"Content-Type": "application/x-pcapng"})
-        tap = Tap(sides)
-        try:
-            await asyncio.wrap_future(self._dataplane.watch(tap))
-            await response.prepare(request)
-            async for blocks in pcapng_stream(tap, names):
-                await response.write(blocks)
-        except ConnectionError:  # the reader has seen enough
-            pass
-        finally:
-            self._dataplane.unwatch(tap)
-        return response
-
-
-def _address(endpoint: str) -> str:
-    return endpoint.partition(":")[0]
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise web.HTTPBadRequest(reason="a forward rule is needed, as text in rule")
-    return value
-
-
-async def _json_body(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise web.HTTPBadRequest(reason="the body is a JSON object")
-    return body
+    async def _end_streams(self, _app: web.Application) -> None:
+        self._events.end_all()
 
 
 @web.middleware
@@ -219,15 +131,13 @@ async def _plain_errors(request: web.Request, handler: _Handler) -> web.StreamRe
     try:
         return await handler(request)
     except ConfigError as error:
-        return _refusal(400, str(error), problems=list(error.problems))
+        return refusal(400, str(error), problems=list(error.problems))
     except ControlError as error:
-        return _refusal(409, str(error))
+        return refusal(409, str(error))
     except web.HTTPException as error:
-        return _refusal(error.status, error.reason)
+        return refusal(error.status, error.reason)
+    except ConnectionError:
+        return web.Response()  # for nobody: whoever asked has gone
     except Exception:
         _log.exception("internal fault answering %s %s", request.method, request.path)
-        return _refusal(500, "internal fault; the router's log has the details")
-
-
-def _refusal(status: int, sentence: str, **more: object) -> web.Response:
-    return web.json_response({"error": sentence, **more}, status=status)
+        return refusal(500, "internal fault; the router's log has the details")

@@ -22,17 +22,19 @@ class Faults:
         self._clock = clock
         self._quiet_until = float("-inf")
 
-    def note(self, side: Side | None, frame: bytes | memoryview = b"") -> None:
+    def note(
+        self, side: Side | None, frame: bytes | memoryview = b"", *, what: str = "a timer"
+    ) -> None:
         """Count the exception being handled; log it with its traceback if none was lately.
 
-        `side` is where the frame came from, None for a timer.
+        `side` is where the frame came from; without one, `what` was being done.
         """
         self.count += 1
         now = self._clock()
         if now < self._quiet_until:
             return
         self._quiet_until = now + LOG_INTERVAL_S
-        where = "a timer" if side is None else f"a packet from the {side.name} side"
+        where = what if side is None else f"a packet from the {side.name} side"
         _log.exception(
             "internal fault on %s, dropped and carried on (%d so far): %s",
             where,

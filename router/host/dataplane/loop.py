@@ -9,8 +9,13 @@ Nothing is shared with other threads. They `submit` a job; it runs here between 
 packets wait for it, and must return what nobody changes any more: rows, numbers, tuples. Long
 answers are fetched in pieces.
 
+What the forwarder's links signal is handed to `on_signals` on this thread, in order, after each
+answer, job and timer. What a job finds has been signalled before it, and what it does before its
+future is done: whoever asked learns of it no sooner than everybody else. `on_signals` passes them
+on and must not block.
+
 `ended` is done when the thread is: with None after `stop`, with a DeviceError when a TUN has
-gone. Faults of the forwarder do not end it.
+gone. Faults of the forwarder do not end it, nor do those of `on_signals`.
 """
 
 import os
@@ -18,7 +23,7 @@ import queue
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Protocol, TypeVar
@@ -29,6 +34,7 @@ from router.host.dataplane.faults import Faults
 from router.host.dataplane.protocols import Forwarder
 from router.host.dataplane.pump import Port, Pump, make_pump, send_effects
 from router.host.dataplane.traffic import FlawCount, ReasonCount, SideTraffic, Traffic
+from router.link.types import Signal
 
 __all__ = ["DataPlane", "Watcher"]
 
@@ -47,14 +53,21 @@ class Watcher(Protocol):
 
 
 class DataPlane:
-    """Moves frames between two TUNs on a thread of its own."""
+    """Moves frames between two TUNs on a thread of its own; without `on_signals` none are kept."""
 
     def __init__(
-        self, forwarder: Forwarder, lan: Tun, wan: Tun, *, clock: Clock = time.monotonic
+        self,
+        forwarder: Forwarder,
+        lan: Tun,
+        wan: Tun,
+        *,
+        clock: Clock = time.monotonic,
+        on_signals: Callable[[Sequence[Signal]], None] | None = None,
     ) -> None:
         self.ended: Future[None] = Future()
         self._forwarder = forwarder
         self._clock = clock
+        self._on_signals = on_signals
         self._faults = Faults(clock)
         self._lan = Port(Side.LAN, lan.name, lan.fileno())
         self._wan = Port(Side.WAN, wan.name, wan.fileno())
@@ -147,6 +160,7 @@ class DataPlane:
             if deadline is not None and max(deadline, self._timers_rest_until) <= now:
                 forwarder.handle_timer(now=now)
                 send_effects(forwarder, self._lan, self._wan)
+                self._hand_over_signals()
                 deadline = forwarder.next_deadline()
         except Exception:
             self._faults.note(None)
@@ -168,17 +182,29 @@ class DataPlane:
         try:
             if self._stopping:
                 raise ControlError("the router is stopping")
-            result = job(self._forwarder, now)
-            send_effects(self._forwarder, self._lan, self._wan)
+            self._hand_over_signals()  # whatever is left of packets: a job comes after it
+            try:
+                result = job(self._forwarder, now)
+            finally:
+                send_effects(self._forwarder, self._lan, self._wan)
+                self._hand_over_signals()
         except Exception as error:
             future.set_exception(error)
         else:
             future.set_result(result)
 
+    def _hand_over_signals(self) -> None:
+        try:
+            signals = self._forwarder.lines.take_signals()
+            if signals and self._on_signals is not None:
+                self._on_signals(signals)
+        except Exception:
+            self._faults.note(None, what="what the links signalled")
+
     def _make_pumps(self) -> None:
-        lan, wan = self._lan, self._wan
-        self._pumps[lan.fd] = make_pump(lan, wan, self._forwarder, self._faults)
-        self._pumps[wan.fd] = make_pump(wan, lan, self._forwarder, self._faults)
+        lan, wan, hand_over = self._lan, self._wan, self._hand_over_signals
+        self._pumps[lan.fd] = make_pump(lan, wan, self._forwarder, self._faults, hand_over)
+        self._pumps[wan.fd] = make_pump(wan, lan, self._forwarder, self._faults, hand_over)
 
     def _set_watchers(self, watchers: tuple[Watcher, ...]) -> None:
         self._watchers = watchers

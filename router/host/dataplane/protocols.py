@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import Protocol
 
 from router.devices import Side, Verdict
+from router.link.budget import Use
+from router.link.rows import BudgetRow, Holding, LinkRow
+from router.link.types import Report, Signal
 from router.nat.types import DefaultHost, ForwardRule
 from router.reasons import Reason
 from router.wire.malformed import Malformed
 
-__all__ = ["Forwarder", "MappingRecord", "RewriteCache", "SessionRecord", "Transmit"]
+__all__ = ["Forwarder", "Lines", "MappingRecord", "RewriteCache", "SessionRecord", "Transmit"]
 
 
 class RewriteCache(Protocol):
@@ -59,6 +62,75 @@ class MappingRecord(Protocol):
         ...
 
 
+class Lines(Protocol):
+    """The links, and what waits for one of them and holds it."""
+
+    def begin(self, *, now: float) -> None:
+        """Raise what is to be up always; lines that were up already have been reported."""
+        ...
+
+    def report(self, report: Report, /, *, now: float) -> None:
+        """Take what a link's backend has to tell."""
+        ...
+
+    def take_signals(self) -> Sequence[Signal]:
+        """Return what the links have to tell that has come up since the last call, in order."""
+        ...
+
+    def raise_link(self, name: str, by: str, /, *, now: float) -> str:
+        """Raise a link because `by` says so; return "" or in one sentence why not."""
+        ...
+
+    def drop_link(self, name: str, by: str, /, *, stay: bool, now: float) -> str:
+        """Take a link down because `by` says so; return "" or in one sentence why not.
+
+        With `stay` traffic may not raise it again until somebody does.
+        """
+        ...
+
+    def grant_lease(
+        self, lease: str, right: str, why: str, host: int | None, ttl_s: float, /, *, now: float
+    ) -> str:
+        """Grant a lease; return "" or in one sentence why it cannot raise the line now."""
+        ...
+
+    def renew_lease(self, lease: str, ttl_s: float, /, *, now: float) -> bool:
+        """Have a lease run for `ttl_s` seconds from now; return False if there is no such one."""
+        ...
+
+    def release_lease(self, lease: str, /, *, now: float) -> bool:
+        """End a lease; return False if there is no such one."""
+        ...
+
+    def link_rows(self, now: float, /) -> tuple[LinkRow, ...]:
+        """Return every link, the preferred one first."""
+        ...
+
+    def budget_rows(self, now: float, /) -> tuple[BudgetRow, ...]:
+        """Return every allowance, and what of it is used."""
+        ...
+
+    def holding(self, now: float, /) -> Holding:
+        """Return what waits for the line and what holds it."""
+        ...
+
+    def note_traffic(self, received_bytes: int, sent_bytes: int, /, *, now: float) -> None:
+        """Take note of what the line's TUN has carried so far."""
+        ...
+
+    def set_civil_offset(self, offset_s: float, /, *, now: float) -> None:
+        """Correct civil time, which is `now` plus this."""
+        ...
+
+    def load_usage(self, usage: Sequence[Use], /, *, now: float) -> None:
+        """Take what is known of the use of budgets before this run."""
+        ...
+
+    def shut_down(self, *, now: float) -> None:
+        """End every rise and attempt, because the router stops."""
+        ...
+
+
 class Forwarder(Protocol):
     """Judges frames, keeps timers, answers questions; does no input or output.
 
@@ -90,8 +162,9 @@ class Forwarder(Protocol):
         """Do what is due."""
         ...
 
-    def line_up(self, address: int, mtu: int, *, now: float) -> None:
-        """Take note of the line's address and MTU in bytes."""
+    @property
+    def lines(self) -> Lines:
+        """Where links are asked about and told of."""
         ...
 
     @property

@@ -87,8 +87,21 @@ class Port:
             self.lost = error
 
 
-def make_pump(here: Port, there: Port, forwarder: Forwarder, faults: Faults) -> Pump:
-    """Return the function that moves one burst of frames arriving at `here`."""
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def make_pump(
+    here: Port,
+    there: Port,
+    forwarder: Forwarder,
+    faults: Faults,
+    answered: Callable[[], None] = _nothing,
+) -> Pump:
+    """Return the function that moves one burst of frames arriving at `here`.
+
+    `answered` is called after the forwarder's own frames have been sent, and must not raise.
+    """
     side, fd, across = here.side, here.fd, there.fd
     read, write = here.read, there.write
     lookup = forwarder.cache.forward
@@ -98,7 +111,7 @@ def make_pump(here: Port, there: Port, forwarder: Forwarder, faults: Faults) -> 
     buffers = [buffer]
     view = memoryview(buffer)
     burst = range(BURST)
-    settle = _settler(here, there, forwarder, view)
+    settle = _settler(here, there, forwarder, view, answered)
 
     def pump(now: float) -> None:
         received = BURST
@@ -140,7 +153,11 @@ def make_pump(here: Port, there: Port, forwarder: Forwarder, faults: Faults) -> 
 
 
 def _settler(
-    here: Port, there: Port, forwarder: Forwarder, view: memoryview
+    here: Port,
+    there: Port,
+    forwarder: Forwarder,
+    view: memoryview,
+    answered: Callable[[], None],
 ) -> Callable[[Verdict, int], None]:
     """Return what deals with a frame that does not simply cross the router."""
     to_here = Verdict.TO_LAN if here.side is Side.LAN else Verdict.TO_WAN
@@ -150,6 +167,7 @@ def _settler(
             here.send(view[:length])
         elif verdict == Verdict.ANSWERED:
             send_effects(forwarder, here, there)
+            answered()
 
     return settle
 

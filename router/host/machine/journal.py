@@ -6,12 +6,20 @@ removes it, so the end of a run and the start after a `kill -9` do the same thin
 or what was never applied, does no harm: a journal found is simply undone. What the kernel would
 not undo stays in it, for the next time, and so does the namespace a device could not leave.
 
+Changes that come and go together, as those of one rise of a line, share a *group*, which can be
+undone by itself. The lines left are then written to another file that takes the place of this
+one in a single step: whoever is killed before it finds all of them and undoes some twice. Groups
+must not depend on each other: no two of them change the same thing, and what they all need
+belongs to the group "", which is there first and undone last.
+
 It need not outlive the kernel, because what it describes does not: after a reboot it is thrown
 away unread, and nothing waits for the disk. A last line cut short belongs to a change that was
 not begun.
 """
 
+import errno
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -27,7 +35,6 @@ __all__ = ["Change", "Journal"]
 
 Change: TypeAlias = Namespace | Sysctl | Link | Entry | MovedNic
 
-_CHANGE: TypeAdapter[Change] = TypeAdapter(Annotated[Change, Field(discriminator="kind")])
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -37,7 +44,14 @@ class _Origin:
     home: str  # identity of the namespace called ""
 
 
+@dataclass(frozen=True)
+class _Line:
+    change: Annotated[Change, Field(discriminator="kind")]
+    group: str = ""
+
+
 _ORIGIN = TypeAdapter(_Origin)
+_LINE = TypeAdapter(_Line)
 
 
 class Journal:
@@ -46,24 +60,32 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def perform(self, change: Change) -> None:
+    def perform(self, change: Change, group: str = "") -> None:
         """Write the change down, then apply it, unless all is so already; raises DeviceError."""
         if isinstance(change, Entry) and change.is_settled():
             return
-        self.note(change)
+        self.note(change, group)
         try:
             change.apply()
         except ConflictError:
             self._strike_last()
             raise
 
-    def note(self, change: Change) -> None:
+    def note(self, change: Change, group: str = "") -> None:
         """Write the change down; raises DeviceError."""
+        self._append([_Line(change, group)])
+
+    def _append(self, lines: Iterable[_Line]) -> None:
+        """Write whole lines or none, so that the next ones do not join a part of one."""
         try:
-            with self._path.open("ab") as file:
-                if not file.tell():
-                    file.write(_ORIGIN.dump_json(_origin()) + b"\n")
-                file.write(_CHANGE.dump_json(change) + b"\n")
+            with self._path.open("ab", buffering=0) as file:
+                size = file.tell()
+                whole = [] if size else [_ORIGIN.dump_json(_origin())]
+                whole += map(_LINE.dump_json, lines)
+                text = b"".join(line + b"\n" for line in whole)
+                if file.write(text) < len(text):
+                    file.truncate(size)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise DeviceError(f"cannot write {self._path}: {error.strerror}") from error
 
@@ -71,24 +93,32 @@ class Journal:
         lines = self._path.read_bytes().splitlines(keepends=True)
         os.truncate(self._path, sum(map(len, lines[:-1])))
 
-    def undo(self) -> list[str]:
+    def undo(self, spared: Callable[[Change], bool] = lambda _: False) -> list[str]:
         """Undo what is written, last first, and forget it; return a sentence per failure.
 
-        Raises DeviceError when it cannot be read or is about another network namespace.
+        What is `spared` stays as it is, and written down. Raises DeviceError when the journal
+        cannot be read or is about another network namespace.
         """
+        return self._undo(lambda line: not spared(line.change))
+
+    def undo_group(self, group: str) -> list[str]:
+        """Undo and forget the changes of one group, as `undo` does with all."""
+        return self._undo(lambda line: line.group == group)
+
+    def _undo(self, is_meant: Callable[[_Line], bool]) -> list[str]:
         problems: list[str] = []
-        kept: list[Change] = []
-        for change in reversed(self.changes()):
-            if isinstance(change, Namespace) and _houses(change, kept):
-                kept.append(change)
+        kept: list[_Line] = []
+        for line in reversed(self._lines()):
+            if not is_meant(line) or _houses(line.change, kept):
+                kept.append(line)
                 continue
             try:
-                change.undo()
+                line.change.undo()
             except LostError as error:
                 problems.append(str(error))
             except DeviceError as error:
                 problems.append(str(error))
-                kept.append(change)
+                kept.append(line)
         self._keep(kept[::-1])
         return problems
 
@@ -97,6 +127,9 @@ class Journal:
 
         Raises DeviceError as `undo` does.
         """
+        return [line.change for line in self._lines()]
+
+    def _lines(self) -> list[_Line]:
         try:
             first, *lines = self._path.read_bytes().splitlines(keepends=True)
             written = _ORIGIN.validate_json(first)
@@ -115,26 +148,28 @@ class Journal:
         whole = [line for line in lines if line.endswith(b"\n")]
         return [self._decode(number, line) for number, line in enumerate(whole, 2)]
 
-    def _decode(self, number: int, line: bytes) -> Change:
+    def _decode(self, number: int, line: bytes) -> _Line:
         try:
-            return _CHANGE.validate_json(line)
+            return _LINE.validate_json(line)
         except ValidationError as error:
             raise DeviceError(f"{self._path}:{number}: this is no change of a router's") from error
 
-    def _keep(self, changes: list[Change]) -> None:
-        """Have nothing but these changes in the file, and no file for none; raises DeviceError."""
-        if not changes:
+    def _keep(self, lines: list[_Line]) -> None:
+        """Have nothing but these lines in the file, and no file for none; raises DeviceError."""
+        if not lines:
             self._path.unlink(missing_ok=True)
             return
         rest = Journal(self._path.with_suffix(".rest"))
         rest._path.unlink(missing_ok=True)
-        for change in changes:
-            rest.note(change)
+        rest._append(lines)
         rest._path.replace(self._path)
 
 
-def _houses(namespace: Namespace, kept: list[Change]) -> bool:
-    return any(isinstance(one, MovedNic) and one.target == namespace.netns for one in kept)
+def _houses(change: Change, kept: list[_Line]) -> bool:
+    """Return whether the change is the namespace of a device that has been kept there."""
+    return isinstance(change, Namespace) and any(
+        isinstance(line.change, MovedNic) and line.change.target == change.netns for line in kept
+    )
 
 
 def _origin() -> _Origin:

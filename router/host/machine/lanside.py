@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from router.host.machine import links
 from router.host.machine.changes import Entry, Link, Spec, Sysctl
-from router.host.machine.rtnetlink import EVERYWHERE, SCOPE_LINK
+from router.host.machine.rtnetlink import EVERYWHERE, SCOPE_LINK, TABLE_MAIN
 from router.host.machine.settings import conf, without_reverse_path_filter
 from router.routing import LanRoute
 from router.wire.address import Network, format_address
@@ -103,7 +103,7 @@ def _rules(nic: LanNic, tun: str) -> list[Spec]:
         {"iifname": nic.device, "action": "unreachable"},
         {"iifname": tun, "action": "blackhole"},
         own | lan_only,
-        own | {"table": 254, "suppress_prefixlen": 0},
+        own | {"table": TABLE_MAIN, "suppress_prefixlen": 0},
         own | unbound | everything,
         own | lan_source | everything,
     ]

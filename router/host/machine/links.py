@@ -1,5 +1,6 @@
 """Network devices and their addresses, as changes that skip what is already so."""
 
+import socket
 from collections.abc import Iterator
 
 from pyroute2 import IPRoute
@@ -7,9 +8,18 @@ from pyroute2 import IPRoute
 from router.errors import DeviceError
 from router.host.machine import netns as namespaces
 from router.host.machine.changes import Entry, Link, Spec, index_of
-from router.host.machine.rtnetlink import IFF_UP
+from router.host.machine.rtnetlink import IFF_NOARP, IFF_POINTOPOINT, IFF_UP
 
-__all__ = ["address", "has_device", "mtu_of", "settle_tun", "state"]
+__all__ = [
+    "address",
+    "has_address",
+    "has_device",
+    "mtu_of",
+    "require",
+    "settle_tun",
+    "speaks_arp",
+    "state",
+]
 
 
 def has_device(netns: str, device: str) -> bool:
@@ -20,13 +30,32 @@ def has_device(netns: str, device: str) -> bool:
         return bool(netlink.link_lookup(ifname=device))
 
 
-def mtu_of(netns: str, device: str) -> int:
-    """Return the device's MTU in bytes; raises DeviceError when there is no such device."""
+def require(netns: str, device: str) -> None:
+    """Raise DeviceError when there is no such device."""
     if not has_device(netns, device):
         raise DeviceError(f"there is no network device {device}{namespaces.place(netns)}")
+
+
+def mtu_of(netns: str, device: str) -> int:
+    """Return the device's MTU in bytes; raises DeviceError when there is no such device."""
+    require(netns, device)
     with namespaces.netlink(netns) as netlink:
         (link,) = netlink.get_links(index=index_of(netlink, device))
         return int(link.get("mtu"))
+
+
+def has_address(netns: str, device: str, text: str) -> bool:
+    """Return whether an IPv4 address is the device's own, with whatever prefix or peer."""
+    with namespaces.netlink(netns) as netlink:
+        found = netlink.get_addr(family=socket.AF_INET, index=index_of(netlink, device))
+        return any(text == (entry.get("local") or entry.get("address")) for entry in found)
+
+
+def speaks_arp(netns: str, device: str) -> bool:
+    """Return whether hosts on the device's network ask for addresses."""
+    with namespaces.netlink(netns) as netlink:
+        (link,) = netlink.get_links(index=index_of(netlink, device))
+        return not link["flags"] & (IFF_NOARP | IFF_POINTOPOINT)
 
 
 def state(netns: str, device: str, *, up: bool) -> Iterator[Link]:

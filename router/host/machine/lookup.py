@@ -13,9 +13,9 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl.fibmsg import FR_ACT_NAMES
 
-__all__ = ["has_entry"]
+from router.host.machine.rtnetlink import TABLE_MAIN
 
-_TABLE_MAIN = 254  # linux/rtnetlink.h: where a route goes that names no table
+__all__ = ["has_entry"]
 
 
 def has_entry(netlink: IPRoute, table: str, spec: dict[str, Any], index: int | None) -> bool:
@@ -32,7 +32,7 @@ def _has_address(netlink: IPRoute, spec: dict[str, Any], index: int | None) -> b
 
 def _has_route(netlink: IPRoute, spec: dict[str, Any], index: int | None) -> bool:
     network, _, length = spec["dst"].partition("/")
-    wanted = {"table": _TABLE_MAIN, **spec, "dst_len": int(length)}
+    wanted = {"table": TABLE_MAIN, **spec, "dst_len": int(length)}
     wanted["dst"] = network if wanted["dst_len"] else None
     flags = wanted.pop("flags", 0)
     routes = netlink.get_routes(family=socket.AF_INET, table=wanted["table"], oif=index)

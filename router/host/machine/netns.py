@@ -4,8 +4,8 @@ A namespace is named as `ip netns` names it; the empty name is the one the calli
 Entering moves only the calling thread, and back again when the block ends. What is opened inside
 (a socket, a TUN device) stays bound to the namespace it was opened in.
 
-pyroute2's synchronous calls run an event loop of their own, so none of this may be called from
-a coroutine: use a thread.
+pyroute2's synchronous calls run an event loop of their own, so a coroutine may not use `netlink`:
+use a thread. `inside` it may, if nothing is awaited in the block.
 """
 
 import ctypes

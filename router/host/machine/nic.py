@@ -22,7 +22,13 @@ from pyroute2.netlink.exceptions import NetlinkError
 from router.errors import DeviceError
 from router.host.machine import netns as namespaces
 from router.host.machine.changes import Entry, LostError, Spec, below_sysctls, index_of, reporting
-from router.host.machine.rtnetlink import IFF_UP, RTNH_F_ONLINK, RTPROT_KERNEL, SCOPE_LINK
+from router.host.machine.rtnetlink import (
+    IFF_UP,
+    RTNH_F_ONLINK,
+    RTPROT_KERNEL,
+    SCOPE_LINK,
+    TABLE_LOCAL,
+)
 
 __all__ = ["MovedNic", "note_nic"]
 
@@ -30,7 +36,6 @@ _SETTING_DIRS = ("net/ipv4/conf", "net/ipv4/neigh", "net/ipv6/conf", "net/ipv6/n
 _IFA_F_PERMANENT = 0x80  # linux/if_addr.h, as the next
 _CHOSEN_FLAGS = 0x200 | 0x02  # NOPREFIXROUTE and NODAD: the rest is the kernel's to say
 _RTPROT_RA = 9  # linux/rtnetlink.h, as the next
-_TABLE_LOCAL = 255
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -178,7 +183,7 @@ def _routes(netlink: pyroute2.IPRoute, index: int) -> list[Spec]:
     for family in _FAMILIES:
         for route in netlink.get_routes(family=family, oif=index):
             own = route["proto"] in (RTPROT_KERNEL, _RTPROT_RA)
-            if not own and route.get("table") != _TABLE_LOCAL:
+            if not own and route.get("table") != TABLE_LOCAL:
                 specs.append(_route_spec(route))
     # A gateway must be reachable when its route is added: first what needs none.
     return sorted(specs, key=lambda spec: "gateway" in spec)

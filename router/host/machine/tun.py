@@ -113,6 +113,7 @@ def _attach(name: str, netns: str) -> pytun.TunTapDevice:
     except OSError as error:
         raise DeviceError(_sentence(error, name, netns)) from error
     os.set_blocking(device.fileno(), False)
+    os.set_inheritable(device.fileno(), False)  # what we start must not keep the device alive
     fcntl.ioctl(device.fileno(), _TUNSETVNETHDRSZ, VNET_HEADER_LENGTH.to_bytes(4, "little"))
     try:
         fcntl.ioctl(device.fileno(), _TUNSETOFFLOAD, _ALL_OFFLOADS)

@@ -1,25 +1,29 @@
-"""The WAN side of the machine: a card in a namespace of its own, and nothing else in it.
+"""The WAN side of the machine: the lines' devices in a namespace of their own, and nothing else.
 
-Theory of operation. Without a card the TUN is the line. With one, it is moved into the WAN
-namespace and given the line's address; that namespace's main table routes the line as on any
-host. Policy rules before the `local` table make the kernel a bridge between card and TUN:
+Theory of operation. A line without a device is the TUN itself. A device (a card, or what a dialling
+program makes) is in the WAN namespace, a card moved there. Policy rules before the `local` table
+make the kernel a bridge between the devices and the TUN:
 
-- from the card: everything into the TUN, also what is for the line's address.
-- from the TUN: the main table, out through the card.
-- whatever came from either and has found no way is dropped without a word. So when the router
-  has died and its TUN has gone, the machine is silent on the line.
-- only then `local`, for the kernel's own packets.
+- from a device: everything into the TUN, also what is for the line's own address.
+- from the TUN: out by the line it has the address of, by that line's own routing table; what has
+  another source, such as a published address, by the table of the active line.
+- whatever came from either and has found no way is dropped without a word. So a line that is down
+  carries nothing, and when the router has died and its TUN has gone, the machine is silent.
+- only then `local`, for the kernel's own packets; they go by the main table's networks, then by the
+  active line.
 
-The kernel therefore never takes a packet for itself. It would not answer ARP either, because to
-it the address is now elsewhere; a proxy entry for exactly that address makes it do so, at once
-and not after the random delay proxies otherwise keep. Public blocks on the line's own network
-are answered for in the same way.
+The kernel therefore never takes a packet for itself: a program in this namespace can send by a
+line but hears of IP only what packet sockets show it, as `arping` and DHCP clients use them.
+
+This module is about what is there as long as the router runs. A rule matches its device by name,
+so it is there before the device is. What a rise of a line brings and its fall takes away is in
+`wanline`.
 
 Source checks may stay as strict as they are: the kernel asks whether the way back to the source,
 for a packet arriving where this one leaves, is where it came from, and the rules make it so.
 
 What the kernel still sends here by itself is ARP and, as a forwarding step, Time Exceeded from
-the line's address. IPv6 is off: the router does not speak it yet, and nobody else may.
+the active line's address. IPv6 is off: the router does not speak it yet, and nobody else may.
 """
 
 import socket
@@ -30,102 +34,126 @@ from router.host.machine import links
 from router.host.machine import netns as namespaces
 from router.host.machine.changes import Entry, Link, Spec, Sysctl
 from router.host.machine.nic import MovedNic, note_nic
-from router.host.machine.rtnetlink import EVERYWHERE, RTNH_F_ONLINK, RTPROT_KERNEL, SCOPE_LINK
+from router.host.machine.rtnetlink import (
+    EVERYWHERE,
+    RTPROT_KERNEL,
+    SCOPE_LINK,
+    TABLE_LOCAL,
+    TABLE_MAIN,
+)
 from router.host.machine.settings import conf, sysctl
-from router.wire.address import Network, format_address
+from router.wire.address import Network
 
-__all__ = ["WanNic", "WanSide", "wan_changes"]
+__all__ = [
+    "FIRST_LINE_TABLE",
+    "FROM_ACTIVE",
+    "FROM_LINE",
+    "OWN_BY_ACTIVE",
+    "WanLink",
+    "WanSide",
+    "device_changes",
+    "quiet",
+    "wan_changes",
+]
 
-_TABLE = 100  # the way into the TUN; the namespace is ours, so no number is taken
-_LOCAL, _LOCAL_PRIORITY = 255, 100  # the table of own addresses and its rule's new priority
-_FROM_NIC, _FROM_TUN, _NIC_LOST, _TUN_LOST = 10, 11, 12, 13  # rule priorities, before `local`
-_NTF_PROXY = 8  # linux/neighbour.h
+# Routing tables; the namespace is ours, so no number is taken.
+_INTO_TUN = 100
+FIRST_LINE_TABLE = 101  # of the first link; the others follow
+
+# Priorities of the rules.
+_FROM_DEVICE, FROM_LINE, FROM_ACTIVE, _DEVICE_LOST, _TUN_LOST = 10, 11, 12, 13, 14
+_LOCAL_PRIORITY, _OWN_NETWORKS, OWN_BY_ACTIVE = 100, 101, 102
 
 
 @dataclass(frozen=True)
-class WanNic:
-    """The line's device, the router's address in its network, and the provider's gateway.
+class WanLink:
+    """A link by name, its device, and what it carries at most, in bytes.
 
-    Without a gateway every host is on the link. `published` are further public blocks the
-    router answers for.
+    Without a device it is the TUN itself. A device that `comes_and_goes` is made, or set up, by
+    whatever raises the line; another is a card that is there from the start.
     """
 
-    device: str
-    address: int
-    network: Network
-    gateway: int | None = None
-    published: tuple[Network, ...] = ()
+    name: str
+    device: str | None = None
+    mtu: int = 1500
+    comes_and_goes: bool = False
 
 
 @dataclass(frozen=True)
 class WanSide:
-    """Where the line is: the TUN alone, or a device moved into the namespace `netns`.
+    """Where the lines are: the TUN alone, or devices in the namespace `netns`.
 
-    `mtu` is in bytes.
+    `links` are in the order of preference. `published` are public blocks that the router answers
+    for beside the lines' addresses.
     """
 
     tun: str
-    mtu: int
     netns: str
-    nic: WanNic | None = None
+    links: tuple[WanLink, ...]
+    published: tuple[Network, ...] = ()
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices' names, each once."""
+        return list(dict.fromkeys(link.device for link in self.links if link.device is not None))
 
 
 def wan_changes(wan: WanSide) -> Iterator[Entry | Link | MovedNic | Sysctl]:
-    """Yield what makes the device the router's line, each step safe by itself.
+    """Yield what makes the devices the router's lines, each step safe by itself.
 
     Later changes depend on earlier ones being applied. Raises DeviceError.
     """
-    if wan.nic is None:
+    if not wan.devices:
         return
-    netns, tun, nic = wan.netns, wan.tun, wan.nic
-    for rule in _rules(nic.device, tun):
-        yield Entry(netns, "rule", rule)
-    yield from _local_rule_behind_ours(netns)
-    if not links.has_device(netns, nic.device):
-        yield note_nic("", nic.device, netns)
-    yield from sysctl(netns, f"net/ipv6/conf/{nic.device}/disable_ipv6", "1")
-    yield from sysctl(netns, f"net/ipv4/neigh/{nic.device}/proxy_delay", "0")
-    yield links.address(netns, nic.device, format_address(nic.address), nic.network.prefix)
-    yield from links.state(netns, nic.device, up=True)
-    yield from _routes(netns, tun, nic)
-    for address in _answered(nic):
-        proxy: Spec = {"dst": format_address(address), "flags": _NTF_PROXY}
-        yield Entry(netns, "neigh", proxy, nic.device)
-    yield from conf(netns, tun, forwarding=1)
-    yield from conf(netns, nic.device, forwarding=1)
+    for rule in _rules(wan):
+        yield Entry(wan.netns, "rule", rule)
+    yield from _local_rule_behind_ours(wan.netns)
+    for link in wan.links:
+        yield from device_changes(wan.netns, link)
+    into_tun: Spec = {"dst": EVERYWHERE, "scope": SCOPE_LINK, "table": _INTO_TUN}
+    yield Entry(wan.netns, "route", into_tun, wan.tun)
+    yield from conf(wan.netns, wan.tun, forwarding=1)
 
 
-def _rules(device: str, tun: str) -> list[Spec]:
-    return [
-        {"priority": _FROM_NIC, "iifname": device, "table": _TABLE},
-        {"priority": _FROM_TUN, "iifname": tun, "table": 254},
-        {"priority": _NIC_LOST, "iifname": device, "action": "blackhole"},
-        {"priority": _TUN_LOST, "iifname": tun, "action": "blackhole"},
-    ]
+def device_changes(netns: str, link: WanLink) -> Iterator[Link | MovedNic | Sysctl]:
+    """Yield what prepares the link's device, moved in if it is a card at home.
+
+    Nothing for a device yet to come. Raises DeviceError when a card is in neither place.
+    """
+    if link.device is None:
+        return
+    arrives = not links.has_device(netns, link.device)
+    if arrives:
+        if link.comes_and_goes and not links.has_device("", link.device):
+            return
+        links.require("", link.device)
+        yield note_nic("", link.device, netns)
+    if arrives or not link.comes_and_goes:
+        yield from quiet(netns, link.device)
+    if not link.comes_and_goes:  # a card has a carrier only while it is up
+        yield from links.state(netns, link.device, up=True)
+
+
+def quiet(netns: str, device: str) -> Iterator[Sysctl]:
+    """Yield what keeps a device from speaking IPv6 and its proxy entries from hesitating."""
+    yield from sysctl(netns, f"net/ipv6/conf/{device}/disable_ipv6", "1")
+    yield from sysctl(netns, f"net/ipv4/neigh/{device}/proxy_delay", "0")
+
+
+def _rules(wan: WanSide) -> Iterator[Spec]:
+    for device in wan.devices:
+        yield {"priority": _FROM_DEVICE, "iifname": device, "table": _INTO_TUN}
+    for device in wan.devices:
+        yield {"priority": _DEVICE_LOST, "iifname": device, "action": "blackhole"}
+    yield {"priority": _TUN_LOST, "iifname": wan.tun, "action": "blackhole"}
+    own: Spec = {"iifname": "lo", "table": TABLE_MAIN, "suppress_prefixlen": 0}
+    yield {"priority": _OWN_NETWORKS, **own}
 
 
 def _local_rule_behind_ours(netns: str) -> Iterator[Entry]:
     with namespaces.netlink(netns) as netlink:
         if all(rule.get("priority") for rule in netlink.get_rules(family=socket.AF_INET)):
             return  # the kernel leaves priority 0 out: no rule has it
-    yield Entry(netns, "rule", {"priority": _LOCAL_PRIORITY, "table": _LOCAL})
-    first: Spec = {"priority": 0, "table": _LOCAL, "protocol": RTPROT_KERNEL}
+    yield Entry(netns, "rule", {"priority": _LOCAL_PRIORITY, "table": TABLE_LOCAL})
+    first: Spec = {"priority": 0, "table": TABLE_LOCAL, "protocol": RTPROT_KERNEL}
     yield Entry(netns, "rule", first, present=False)
-
-
-def _routes(netns: str, tun: str, nic: WanNic) -> Iterator[Entry]:
-    on_link: Spec = {"dst": EVERYWHERE, "scope": SCOPE_LINK}
-    yield Entry(netns, "route", on_link | {"table": _TABLE}, tun)
-    if nic.gateway is None:
-        yield Entry(netns, "route", on_link, nic.device)
-        return
-    via: Spec = {"dst": EVERYWHERE, "gateway": format_address(nic.gateway)}
-    if nic.gateway not in nic.network:
-        via["flags"] = RTNH_F_ONLINK
-    yield Entry(netns, "route", via, nic.device)
-
-
-def _answered(nic: WanNic) -> list[int]:
-    blocks = (range(block.address, block.broadcast + 1) for block in nic.published)
-    published = {address for block in blocks for address in block if address in nic.network}
-    return sorted({nic.address} | published)

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 from click.testing import CliRunner, Result
 
 from router.cli import main
-from router.cli.packets import parse_packet
-from router.config import load
+from router.config import StaticLink, load
 from router.daemon.forwards import RunningForwards
-from router.forwarder import Forwarder
+from router.host.control.events import EventHub
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
+from router.link.types import Addressed
+from router.notation import parse_packet
+from tests.lab.controlled import FakeLedger
+from tests.lab.links import a_forwarder
 from tests.lab.scripted import FrameSocket, ManualClock
 from tests.lab.serving import serving
 
@@ -56,17 +58,23 @@ class RunningRouter:
         self.config_path = config_path
         config = load(config_path)
         self.lan, self.wan = FrameSocket("lan0"), FrameSocket("wan0")
-        self.forwarder = Forwarder(
-            config.forwarder_config(), rng=Random(1), forwards=config.load_forwards()
-        )
         self.clock = ManualClock()
-        self.forwarder.line_up(config.links[0].address.address, 1500, now=self.clock.now)
+        self.forwarder = a_forwarder(
+            config.forwarder_config(), now=self.clock.now, forwards=config.load_forwards()
+        )
+        (link,) = config.links
+        assert isinstance(link, StaticLink)
+        (row,) = self.forwarder.lines.link_rows(self.clock.now)
+        up = Addressed(link.name, row.attempt, link.address.address, 1500)
+        self.forwarder.lines.report(up, now=self.clock.now)
         self.plane = DataPlane(self.forwarder, self.lan, self.wan, clock=self.clock)
         self.api = ControlApi(
             self.plane,
             RunningForwards(self.plane, config),
             lambda: STATUS,
             {"192.168.1.10": "mail"},
+            ledger=FakeLedger(),
+            events=EventHub(),
         )
 
     def command(self, *arguments: str) -> Result:
@@ -94,9 +102,8 @@ STATUS = {
     },
     "links": [
         {
-            "name": "isp", "backend": "static", "state": "UP", "since_s": 61.0, "reason": "always",
-            "by": "configuration", "address": "203.0.113.2", "device": None, "tun": "wan0",
-            "netns": "postroad-wan", "mtu": 1500,
+            "name": "isp", "backend": "static", "device": None, "tun": "wan0",
+            "netns": "postroad-wan",
         }
     ],
 }  # fmt: skip

@@ -14,8 +14,8 @@ from aiohttp import web
 from scapy.layers.inet import UDP
 from scapy.utils import PcapReader
 
-from router.cli.packets import parse_packet
 from router.host.control.pcapng import packet_block, preamble, statistics_block
+from router.notation import parse_packet
 from tests.lab.serving import serving
 from tests.router.cli.conftest import RunningRouter, command
 

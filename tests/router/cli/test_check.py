@@ -27,9 +27,13 @@ def test_a_sound_configuration_is_told_in_words(config_path: Path) -> None:
     lines = [line.rstrip() for line in done.output.splitlines()]
     assert lines[0] == f"{config_path} is sound"
     assert "lan        192.168.1.1/24 on the TUN lan0, MTU 1500" in lines
-    line = "line       isp: 203.0.113.2/24 on the TUN wan0 in namespace postroad-wan"
-    assert f"{line}, no gateway, MTU 1500" in lines
-    assert "hosts      mail is 192.168.1.10" in lines
+    link = "links      isp: 203.0.113.2/24 on the TUN wan0 in namespace postroad-wan"
+    assert f"{link}, no gateway, MTU 1500" in lines
+    assert f"control    on {config_path.parent}/control.sock" in lines
+    assert "hosts      mail is 192.168.1.10 and may dial" in lines
+    assert "           otherwise accept" in lines
+    for name in ("hold", "budget", "breaker", "schedule"):
+        assert f"{name:<10} none" in lines
     assert "warnings   none" in lines
     for rule in RULES.splitlines():
         assert any(rule in line for line in lines)
@@ -42,14 +46,26 @@ def test_cards_routes_and_warnings_are_told(config_path: Path) -> None:
         "192.168.1.1/24 on eth1, its packets led into lan0, MTU 1500",
         "10.0.0.0/8 via 192.168.1.9",
     ]
-    assert meaning["line"] == (
+    assert meaning["links"] == [
         "isp: 203.0.113.2/24 on eth2, its packets led into wan0 in namespace postroad-wan,"
-        " gateway 203.0.113.1, MTU 1500"
-    )
+        " gateway 203.0.113.1, MTU 1500",
+        "isp: always up, not metered",
+    ]
     assert meaning["nat"].startswith("a public address per host from 198.51.100.8/29;")
     assert "UDP 10s" in meaning["timeouts"]
     (warning,) = meaning["warnings"]
     assert "nat.timeouts.udp" in warning
+
+
+def test_the_control_api_on_the_lan_is_told(config_path: Path) -> None:
+    text = config_path.read_text()
+    listens = 'control_tcp = "192.168.1.1:4190"\ntoken_file = "control.token"\n'
+    config_path.write_text(text.replace("[lan]", f"{listens}[lan]"))
+    meaning = json.loads(command("check", "-c", config_path, "--json").stdout)
+    assert meaning["control"] == [
+        f"on {config_path.parent}/control.sock",
+        f"on 192.168.1.1:4190, for those who have the token in {config_path.parent}/control.token",
+    ]
 
 
 def test_every_problem_of_the_rules_is_told(config_path: Path) -> None:

@@ -1,22 +1,75 @@
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import pytest
 
-from router.cli.explainer import Explainer
-from router.cli.packets import parse_packet
+from router.cli.explainer import START, Explainer, Worth
+from router.config.demand import shipped_rules
 from router.devices import Side
 from router.forwarder import ForwarderConfig
+from router.host.filters import compile_filter
+from router.link.calendar import Calendar
+from router.link.types import (
+    Action,
+    DemandConfig,
+    HostRight,
+    LinkConfig,
+    LinksConfig,
+    Mode,
+    PolicyRule,
+    Right,
+    ScheduleEntry,
+    Span,
+)
 from router.nat.types import ForwardRule
+from router.notation import parse_packet
 from router.routing import RoutingConfig
 from router.wire.address import Network, parse_address
 
 LAN = RoutingConfig(parse_address("192.168.1.1"), Network.parse("192.168.1.0/24"))
 MAIL = ForwardRule(6, 25, 25, parse_address("192.168.1.10"), 25, origin="forward.rules:1")
+LINE = parse_address("203.0.113.2")
 OUT = "tcp 192.168.1.11:4000 -> 93.184.216.34:80 flags syn"
 BACK = "tcp 93.184.216.34:80 -> 203.0.113.2:4000 flags syn,ack"
+NTP = "udp 192.168.1.11:123 -> 93.184.216.34:123"
+MONDAY_MORNING = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+MONDAY_NIGHT = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
+OFFICE = Span(frozenset(range(5)), 8 * 60, 18 * 60)
+SSH = PolicyRule("tcp port 22", compile_filter("tcp port 22"), Action.KEEPUP, 600.0, "policy[1]")
+IRC = PolicyRule("tcp port 6667", compile_filter("tcp port 6667"), Action.REJECT, None, "policy[2]")
+HOSTS = (
+    HostRight(Right.MAY_USE, parse_address("192.168.1.20"), name="bob"),
+    HostRight(Right.NEVER, parse_address("192.168.1.30"), name="printer"),
+    HostRight(
+        Right.MAY_USE, parse_address("192.168.1.40"), name="till",
+        exceptions=((OFFICE, Right.MAY_DIAL),),
+    ),
+)  # fmt: skip
+DEMAND = DemandConfig((SSH, IRC, *shipped_rules()), HOSTS)
+DIALLED = LinksConfig((LinkConfig("isp"),), DEMAND)
+ALWAYS_ON = LinksConfig((LinkConfig("isp", mode=Mode.PERMANENT, idle_timeout_s=0.0),), DEMAND)
+
+
+def an_explainer(
+    links: LinksConfig = DIALLED,
+    *,
+    up: bool = True,
+    moment: datetime = MONDAY_MORNING,
+    forwards: Sequence[ForwardRule] = (MAIL,),
+) -> Explainer:
+    calendar = Calendar(UTC, moment.timestamp() - START)
+    return Explainer(ForwarderConfig(LAN, links), forwards, calendar, address=LINE, up=up)
+
+
+def worth(explainer: Explainer, packet: str, at: float = 0) -> Worth:
+    told = explainer.explain(parse_packet(packet), at).worth
+    assert told is not None
+    return told
 
 
 @pytest.fixture
 def explainer() -> Explainer:
-    return Explainer(ForwarderConfig(LAN), [MAIL], parse_address("203.0.113.2"), 1500)
+    return an_explainer()
 
 
 def test_an_outbound_syn_makes_mapping_and_session(explainer: Explainer) -> None:
@@ -80,7 +133,7 @@ def test_a_captured_super_packet_is_not_too_big(explainer: Explainer) -> None:
 
 def test_the_same_packets_get_the_same_answer() -> None:
     def story() -> list[object]:
-        fresh = Explainer(ForwarderConfig(LAN), [], parse_address("203.0.113.2"), 1500)
+        fresh = an_explainer()
         hosts = ("192.168.1.11", "192.168.1.12", "192.168.1.13")
         packets = [parse_packet(f"udp {host}:4000 -> 198.51.100.7:53") for host in hosts]
         return [fresh.explain(packet, at) for at, packet in enumerate(packets)]
@@ -91,3 +144,153 @@ def test_the_same_packets_get_the_same_answer() -> None:
 def test_bytes_that_are_no_packet_are_malformed(explainer: Explainer) -> None:
     told = explainer.explain(b"\x45", 0)
     assert (told.verdict, told.reason) == ("dropped", "malformed")
+
+
+def tcp(host: str, port: int) -> str:
+    return f"tcp 192.168.1.{host}:4000 -> 93.184.216.34:{port}"
+
+
+@pytest.mark.parametrize(
+    ("packet", "right", "rule", "raises", "why_not"),
+    [
+        (OUT, "may-dial", "accept everything", "isp", ""),
+        (NTP, "may-dial", "ignore udp dst port 123", "", "it does not deserve that a line is"),
+        (tcp("11", 22), "may-dial", "keepup tcp port 22", "", "it does not deserve that a line"),
+        (tcp("11", 6667), "may-dial", "reject tcp port 6667", "", "it is rejected by the policy"),
+        (tcp("20", 80), "may-use", "accept everything", "", "it comes from a host that may use"),
+        (tcp("30", 80), "never", "accept everything", "", "it comes from a host that may not use"),
+        (tcp("40", 80), "may-dial", "accept everything", "isp", ""),
+    ],
+)
+@pytest.mark.parametrize("up", [True, False])
+def test_right_and_rule_say_what_would_dial(
+    packet: str, right: str, rule: str, raises: str, why_not: str, *, up: bool
+) -> None:
+    told = worth(an_explainer(up=up), packet)
+    assert (told.right, told.rule, told.raises) == (right, rule, raises)
+    assert told.why_not.startswith(why_not)
+    assert bool(told.why_not) is not bool(raises)
+
+
+def test_hosts_and_rules_are_told_with_name_and_origin(explainer: Explainer) -> None:
+    told = worth(explainer, tcp("20", 22))
+    assert (told.host, told.origin) == ("bob", "policy[1]")
+    assert (worth(explainer, OUT).host, worth(explainer, OUT).origin) == ("192.168.1.11", "default")
+
+
+def test_the_hour_decides_what_a_host_may() -> None:
+    told = worth(an_explainer(moment=MONDAY_NIGHT), tcp("40", 80))
+    assert (told.right, told.raises) == ("may-use", "")
+
+
+@pytest.mark.parametrize(
+    ("links", "moment", "raises", "why_not"),
+    [
+        ("manual", MONDAY_MORNING, "", "isp is down, only people raise it"),
+        ("on-demand", MONDAY_NIGHT, "", "isp is down, outside its hours"),
+        ("on-demand", MONDAY_MORNING, "isp", ""),
+        ("permanent", MONDAY_MORNING, "", "the router raises isp by itself"),
+    ],
+)
+def test_a_link_may_be_blocked(links: str, moment: datetime, raises: str, why_not: str) -> None:
+    office = (ScheduleEntry(OFFICE, Mode.ON_DEMAND),)
+    told = worth(
+        an_explainer(
+            LinksConfig((LinkConfig("isp", mode=Mode(links)),), DEMAND, schedule=office),
+            moment=moment,
+        ),
+        OUT,
+    )
+    assert (told.raises, told.why_not) == (raises, why_not)
+
+
+@pytest.mark.parametrize(
+    ("packet", "unanswered", "answered"),
+    [
+        (OUT, 30.0, 180.0),
+        (tcp("11", 22), 30.0, 600.0),
+        (tcp("11", 53), 30.0, 30.0),
+        (NTP, 0.0, 0.0),
+    ],
+)
+def test_how_long_a_session_holds(packet: str, unanswered: float, answered: float) -> None:
+    told = worth(an_explainer(), packet)
+    assert (told.holds_s, told.answered_holds_s) == (unanswered, answered)
+
+
+def test_an_answered_session_holds_by_the_rule_it_was_opened_by(explainer: Explainer) -> None:
+    explainer.explain(parse_packet(OUT), 0)
+    explainer.explain(parse_packet(BACK), 1)
+    assert worth(explainer, OUT.replace("syn", "ack"), 2).holds_s == 180
+    late = worth(explainer, OUT.replace("syn", "fin,ack"), 100)
+    assert late.rule.startswith("ignore tcp[tcpflags]")
+    assert (late.raises, late.holds_s, late.held_by) == ("", 180, "accept everything")
+
+
+def test_what_is_asked_again_and_again_without_an_answer_holds_no_longer(
+    explainer: Explainer,
+) -> None:
+    assert [worth(explainer, OUT, at).holds_s for at in (0, 10, 31)] == [30, 20, 0]
+
+
+def test_a_line_that_is_never_idle_is_held_while_a_session_is_open() -> None:
+    explainer = an_explainer(ALWAYS_ON)
+    opened = worth(explainer, OUT)
+    assert (opened.holds_s, opened.answered_holds_s) == (30, None)
+    explainer.explain(parse_packet(BACK), 1)
+    assert worth(explainer, OUT.replace("syn", "ack"), 2).holds_s is None
+
+
+def test_who_comes_in_is_judged_as_the_host_sees_it_and_raises_nothing(
+    explainer: Explainer,
+) -> None:
+    told = worth(explainer, "tcp 198.51.100.7:999 -> 203.0.113.2:25")
+    assert (told.host, told.right, told.rule) == ("192.168.1.10", "may-dial", "accept everything")
+    assert (told.raises, told.why_not) == ("", "it comes in by a line that is up")
+
+
+def test_a_stranger_holds_nothing_until_the_host_answers() -> None:
+    game = ForwardRule(17, 5000, 5000, parse_address("192.168.1.10"), 5000)
+    explainer = an_explainer(forwards=(game,))
+    asked = worth(explainer, "udp 198.51.100.7:999 -> 203.0.113.2:5000")
+    assert (asked.holds_s, asked.answered_holds_s) == (0, 180)
+    answered = worth(explainer, "udp 192.168.1.10:5000 -> 198.51.100.7:999", 1)
+    assert (answered.holds_s, answered.answered_holds_s) == (180, 180)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        BACK,
+        "udp 192.168.1.11:1 -> 192.168.1.1:53",
+        "udp 192.168.1.11:1 -> 127.0.0.1:53",
+        "udp 10.9.9.9:1 -> 8.8.8.8:53",
+        "udp 192.168.1.11:1 -> 93.184.216.34:33434 ttl 1",
+        "tcp 192.168.1.11:1 -> 203.0.113.2:25",
+    ],
+)
+def test_what_is_not_for_the_line_is_worth_nothing_to_it(explainer: Explainer, packet: str) -> None:
+    assert explainer.explain(parse_packet(packet), 0).worth is None
+
+
+def test_with_the_line_down_packets_wait_or_are_refused() -> None:
+    explainer = an_explainer(up=False)
+    held = explainer.explain(parse_packet(OUT), 0)
+    assert (held.verdict, held.reason, held.answers) == ("held", "held", ())
+    assert held.worth is not None
+    assert (held.worth.holds_s, held.worth.answered_holds_s) == (30, 180)
+    refused = explainer.explain(parse_packet(tcp("20", 80)), 1)
+    assert (refused.verdict, refused.reason) == ("answered", "may-not-raise")
+    assert refused.answers == ("icmp 192.168.1.1 -> 192.168.1.20 type 3 code 13, to the LAN",)
+    assert refused.worth is not None
+    assert (refused.worth.holds_s, refused.worth.answered_holds_s) == (0, 0)
+
+
+def test_each_packet_finds_the_line_down_as_if_it_were_the_first() -> None:
+    explainer = an_explainer(up=False)
+    assert [worth(explainer, OUT, at).raises for at in (0, 1, 3600, 3601)] == ["isp"] * 4
+
+
+def test_the_line_stays_up_however_long_nothing_holds_it(explainer: Explainer) -> None:
+    explainer.explain(parse_packet(OUT), 0)
+    assert explainer.explain(parse_packet(OUT), 86_400).verdict == "to-wan"

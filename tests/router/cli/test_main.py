@@ -12,7 +12,10 @@ def test_version_and_help() -> None:
     assert command("--version").output == f"postroad, version {__version__}\n"
     done = command("-h")
     assert done.exit_code == 0
-    for name in ("run", "check", "status", "sessions", "mappings", "forward", "explain", "capture"):
+    for name in (
+        "run", "check", "status", "up", "down", "holding", "events", "top", "sessions", "mappings",
+        "forward", "explain", "capture",
+    ):  # fmt: skip
         assert f"\n  {name} " in done.output
 
 
@@ -44,6 +47,12 @@ def test_every_mistake_of_a_configuration_is_told_with_code_2(tmp_path: Path) ->
         ["status"],
         ["sessions", "--json"],
         ["mappings"],
+        ["up"],
+        ["up", "isp"],
+        ["up", "isp", "--no-wait"],
+        ["down", "isp"],
+        ["holding"],
+        ["events"],
         ["forward", "list"],
         ["forward", "add", "tcp 80 -> 192.168.1.10"],
         ["capture", "lan", "-w", "/dev/null"],

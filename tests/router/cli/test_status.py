@@ -1,6 +1,14 @@
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.router.cli.conftest import HEADER, STATUS, RunningRouter
+import pytest
+
+from router.link.rows import BudgetRow, LinkRow
+from router.link.types import State
+from tests.lab.controlled import Controlled
+from tests.lab.scripted import link_row
+from tests.router.cli.conftest import HEADER, STATUS, RunningRouter, command
 
 OUT = "udp 192.168.1.10:4000 -> 198.51.100.7:53"
 
@@ -12,7 +20,7 @@ def test_status_tells_line_uptime_counts_and_reasons(running: RunningRouter) -> 
     lines = done.output.splitlines()
     assert lines[:4] == [
         "postroad 9.9, process 77, up 1h1m1s",
-        "line isp: UP with 203.0.113.2 on wan0 for 1m1s, always",
+        "line isp: UP with 203.0.113.2 on wan0 for 0s, it is to be up always (configuration)",
         "LAN: 192.168.1.1/24 on eth1 by way of lan0",
         "1 sessions, 1 mappings",
     ]
@@ -23,8 +31,11 @@ def test_status_tells_line_uptime_counts_and_reasons(running: RunningRouter) -> 
 
 def test_status_as_json_is_the_answer_itself(running: RunningRouter) -> None:
     answer = json.loads(running.command("status", "--json").stdout)
-    traffic = answer.pop("traffic")
-    assert answer == STATUS
+    traffic, (link,), budgets = (answer.pop(key) for key in ("traffic", "links", "budgets"))
+    (described,) = STATUS["links"]
+    assert answer == {key: value for key, value in STATUS.items() if key != "links"}
+    assert {key: link[key] for key in described} == described
+    assert (link["state"], link["address"], budgets) == ("UP", "203.0.113.2", [])
     assert (traffic["sessions"], traffic["lan"]["tun"]) == (0, "lan0")
 
 
@@ -47,4 +58,57 @@ def test_malformed_packets_have_a_table_of_their_own_once_there_are_any(
     assert [line[:2] for line in words[start + 1 :] if line[1:]] == [
         ["2", "version"],
         ["1", "truncated"],
+    ]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Controlled]:
+    with Controlled(tmp_path).running() as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    ("row", "lines"),
+    [
+        (
+            link_row("isp", State.UP, address="203.0.113.2", reason="tcp ...", by="alice",
+                     falls_in_s=42.4),
+            ["line isp: UP with 203.0.113.2 on wan0 for 5s, tcp ... (alice)",
+             "  falls in 42s unless something holds it"],
+        ),
+        (
+            link_row("isp", State.HOLDOFF, reason="the provider is busy", by="", failures=3),
+            ["line isp: HOLDOFF for 5s, the provider is busy",
+             "  attempts that failed in a row: 3"],
+        ),
+        (
+            link_row("isp", State.DISABLED, blocked="over budget: 120 minutes a day"),
+            ["line isp: DISABLED for 5s, at start (router)",
+             "  traffic may not raise it: over budget: 120 minutes a day"],
+        ),
+    ],
+)  # fmt: skip
+def test_of_each_line_there_is_what_one_asks_for(
+    served: Controlled, row: LinkRow, lines: list[str]
+) -> None:
+    served.lines.links = [row]
+    said = command("status", "--control", served.path).output.splitlines()
+    assert said[1 : 1 + len(lines)] == lines
+    assert said[1 + len(lines)].startswith("LAN: ")
+
+
+def test_budgets_are_a_table_where_there_are_any(served: Controlled) -> None:
+    assert "Budget" not in command("status", "--control", served.path).output
+    served.lines.budgets = [
+        BudgetRow("day", "dials", 10.0, 40, 7200.0),
+        BudgetRow("month", "bytes", 1.25e9, 10_000_000_000, 90061.0),
+        BudgetRow("month", "minutes", 0.0, 0, 90061.0),
+    ]
+    lines = command("status", "--control", served.path).output.splitlines()
+    words = [line.split() for line in lines]
+    start = words.index(["Budget", "Of", "Used", "Allowed", "Share", "Begins", "anew", "in"])
+    assert words[start + 2 : start + 5] == [
+        ["day", "dials", "10", "40", "25%", "2h"],
+        ["month", "bytes", "1.2", "GB", "10.0", "GB", "12%", "25h1m1s"],
+        ["month", "minutes", "0", "0", "100%", "25h1m1s"],
     ]

@@ -25,6 +25,10 @@ def host(address: str, name: str, **keys: str) -> str:
     return section("[[host]]", address=address, name=name, **keys)
 
 
+def router(control_tcp: str) -> str:
+    return f'[router]\ncontrol_tcp = "{control_tcp}"\ntoken_file = "control.token"\n'
+
+
 def section(head: str, **keys: str) -> str:
     return "\n".join([head, *(f'{key} = "{value}"' for key, value in keys.items()), ""])
 
@@ -32,7 +36,7 @@ def section(head: str, **keys: str) -> str:
 def test_an_empty_file(problems: Tell) -> None:
     assert problems("") == [
         'lan: is missing; the file needs [lan] with address = "192.168.1.1/24" or the like',
-        "link: the file has 0 [[link]] sections; this version needs one",
+        "link: is missing; the file needs a [[link]] for each line",
     ]
 
 
@@ -44,7 +48,7 @@ def test_sound_sections_are_judged_beside_unsound_ones(problems: Tell) -> None:
     assert problems(text) == [
         'nat.mapping: 5 is not text in quotes; allowed is "endpoint-independent" or'
         ' "address-dependent" or "address-and-port-dependent"',
-        "link: the file has 0 [[link]] sections; this version needs one",
+        "link: is missing; the file needs a [[link]] for each line",
         "lan.address: 192.168.1.255/24 is the broadcast address of 192.168.1.0/24;"
         " choose one of its other addresses",
         "host[1].address: 10.9.9.9 is not the address of a LAN host, in 192.168.1.0/24",
@@ -81,10 +85,14 @@ CASES = [
         "wan.netns: is that of the LAN; with a device on either side"
         " the line needs a namespace of its own",
     ),
-    # links
+    # the control API on the LAN
     (
-        LAN + LINK + LINK,
-        "link: the file has 2 [[link]] sections; this version needs one",
+        section("[router]", control_tcp="192.168.1.1:4190") + LAN + LINK,
+        "router.control_tcp: needs a token_file; who has the token in it is let in",
+    ),
+    (
+        router("203.0.113.2:4190") + LAN + LINK,
+        "router.control_tcp: 203.0.113.2 is not the router's LAN address, 192.168.1.1",
     ),
     # hosts
     (
@@ -102,6 +110,26 @@ CASES = [
     (
         LAN + LINK + HOST + host("192.168.1.11", "web") + host("192.168.1.12", "mail"),
         "host[3].name: mail is already the name of host[1]; each host has its own",
+    ),
+    (
+        LAN + LINK + section("[[host]]", name="mail"),
+        "host[1]: needs an address or a mac to be known by",
+    ),
+    (
+        LAN
+        + LINK
+        + HOST
+        + section("[[host]]", name="one", mac="52:54:00:12:34:56")
+        + section("[[host]]", name="two", mac="52:54:00:12:34:57")
+        + host("192.168.1.11", "three", mac="52:54:00:12:34:56"),
+        "host[4].mac: 52:54:00:12:34:56 is already the mac of host[2]; each host has its own",
+    ),
+    (
+        LAN
+        + LINK
+        + BLOCKS
+        + section("[[host]]", name="mail", mac="52:54:00:12:34:56", external="198.51.100.9"),
+        "host[1].external: needs the host's address, which is translated to it",
     ),
     (
         LAN + LINK + host("192.168.1.10", "mail", external="198.51.100.9"),
@@ -132,6 +160,8 @@ SOUND = [
     lan("192.168.1.1/24", device="eth0", netns="house") + link("203.0.113.2/24", device="eth0"),
     LAN + LINK + BLOCKS + host("192.168.1.10", "mail", external="198.51.100.15"),
     LAN + LINK + HOST + host("192.168.1.11", "web"),
+    LAN + LINK + section("[[host]]", name="tv", mac="52:54:00:12:34:56"),
+    router("192.168.1.1:4190") + LAN + LINK,
 ]
 
 

@@ -1,15 +1,26 @@
 import json
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.config import Config, load, parse
-from router.devices import KernelHops
-from router.errors import ConfigError
+from router.config import Config, StaticLink, load, parse
+from router.config.demand import shipped_rules
+from router.devices import Filter, KernelHops
+from router.errors import ConfigError, DeviceError
 from router.forwarder import ForwarderConfig
+from router.link.types import (
+    Allowance,
+    BudgetConfig,
+    HoldLimits,
+    HostRight,
+    LinkConfig,
+    Mode,
+    Right,
+)
 from router.nat.types import (
     DefaultHost,
     FilteringBehavior,
@@ -24,7 +35,7 @@ from router.nat.types import (
     UnsolicitedSyn,
 )
 from router.routing import LanRoute, RoutingConfig
-from router.wire.address import Network, parse_address
+from router.wire.address import Endpoint, Network, parse_address
 
 LAN = '[lan]\naddress = "192.168.1.1/24"\n'
 LINK = '[[link]]\nname = "isp"\nbackend = "static"\naddress = "203.0.113.2/24"\n'
@@ -43,7 +54,8 @@ def test_the_least_a_file_can_say() -> None:
     config = parse_text(LAN + LINK)
     assert config.nat == NatConfig()
     assert config.forwarder_config() == ForwarderConfig(
-        RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK, line_network=LINE_NETWORK)
+        RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK, line_network=LINE_NETWORK),
+        config.links_config(),
     )
     assert config.load_forwards() == ()
     assert config.warnings == ()
@@ -55,7 +67,10 @@ def test_everything_a_file_can_say() -> None:
         [router]
         state_dir = "state"
         control = "/run/x.sock"
+        control_tcp = "192.168.1.1:4190"
+        token_file = "control.token"
         forward_rules = "rules/forward.rules"
+        timezone = "Europe/Berlin"
         [lan]
         address = "192.168.1.1/24"
         device = "eth1"
@@ -115,11 +130,15 @@ def test_everything_a_file_can_say() -> None:
     assert config.path == PATH
     assert config.router.state_dir == base / "state"
     assert config.router.control == Path("/run/x.sock")
+    assert config.router.control_tcp == Endpoint(parse_address("192.168.1.1"), 4190)
+    assert config.router.token_file == base / "control.token"
+    assert str(config.zone) == "Europe/Berlin"
     assert config.router.forward_rules == base / "rules/forward.rules"
     assert (config.lan.device, config.lan.netns, config.lan.tun) == ("eth1", "house", "lan7")
     assert str(config.lan.address) == "192.168.1.1/24"
     assert (config.wan.netns, config.wan.tun) == ("street", "wan7")
     (link,) = config.links
+    assert isinstance(link, StaticLink)
     assert (link.name, link.backend, link.device, link.mtu) == ("isp", "static", "eth2", 1400)
     assert str(link.address) == "203.0.113.2/24"
     assert link.gateway == parse_address("203.0.113.1")
@@ -131,6 +150,7 @@ def test_everything_a_file_can_say() -> None:
     )
     assert config.forwarder_config() == ForwarderConfig(
         routing=RoutingConfig(parse_address("192.168.1.1"), LAN_NETWORK, routes, LINE_NETWORK),
+        links=config.links_config(),
         nat=NatConfig(
             mapping=MappingBehavior.ADDRESS_DEPENDENT,
             filtering=FilteringBehavior.ADDRESS_AND_PORT_DEPENDENT,
@@ -166,6 +186,103 @@ def test_behind_each_card_the_kernel_takes_a_hop(lan: str, link: str, hops: Kern
     assert config.forwarder_config().hops == hops
 
 
+def test_the_network_of_a_line_is_known_before_only_where_it_is_the_only_one() -> None:
+    dialled = '[[link]]\nname = "lte"\nbackend = "command"\nup = "up"\ndown = "down"\n'
+    for links, network in ((LINK, LINE_NETWORK), (LINK + dialled, None), (dialled, None)):
+        assert parse_text(LAN + links).forwarder_config().routing.line_network == network
+
+
+def test_without_a_zone_it_is_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.config.config.machine_zone", lambda: UTC)
+    assert parse_text(LAN + LINK).zone is UTC
+
+
+def test_a_machine_that_cannot_run_filters_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile_none(_: str) -> Filter:
+        raise ValueError("needs libpcap")
+
+    config = parse_text(LAN + LINK)
+    monkeypatch.setattr("router.config.demand.compile_filter", compile_none)
+    shipped_rules.cache_clear()
+    with pytest.raises(DeviceError, match=r"^the shipped policy rules: needs libpcap$"):
+        config.forwarder_config()
+
+
+DESIGN = """
+[router]
+state_dir     = "/var/lib/postroad"
+control       = "/run/postroad/control.sock"
+control_tcp   = "192.168.1.1:4190"
+token_file    = "control.token"
+forward_rules = "forward.rules"
+[lan]
+address = "192.168.1.1/24"
+device  = "eth1"
+netns   = ""
+tun     = "lan0"
+routes  = ["192.168.7.0/24 via 192.168.1.254"]
+[wan]
+netns = "postroad-wan"
+tun   = "wan0"
+[[link]]
+name    = "isp"
+backend = "command"
+up      = "./isp-up"
+down    = "./isp-down"
+mode    = "on-demand"
+idle_timeout = "3m"
+dial_timeout = "60s"
+[link.redial]
+first = "30s"
+factor = 2
+max = "10m"
+[link.hold]
+packets = 256
+bytes = "256KiB"
+age = "60s"
+[nat]
+mapping   = "endpoint-independent"
+filtering = "address-dependent"
+address   = "masquerade"
+[nat.timeouts]
+udp = "5m"
+tcp_established = "2h4m"
+tcp_transitory = "4m"
+icmp = "60s"
+[[host]]
+address = "192.168.1.10"
+name = "mail"
+dial = "may-dial"
+[[policy]]
+match  = "udp port 123"
+action = "ignore"
+hold   = "30s"
+[budget]
+per_day = { minutes = 120, dials = 40, bytes = "200MiB" }
+warn = 0.8
+[[schedule]]
+days = "mon-fri"
+from = "08:00"
+to = "18:00"
+link = "on-demand"
+"""
+
+
+def test_the_sample_of_the_design() -> None:
+    config = parse_text(DESIGN)
+    assert [each.split(": ")[1] for each in config.warnings] == ["policy[1].hold"]
+    told = config.links_config()
+    assert told.links == (LinkConfig("isp"),)
+    assert told.hold == HoldLimits()
+    assert told.budget == BudgetConfig(per_day=Allowance(120, 40, 200 << 20))
+    assert told.demand.hosts == (
+        HostRight(Right.MAY_DIAL, address=parse_address("192.168.1.10"), name="mail"),
+    )
+    assert str(told.demand.rules[0]) == "ignore udp port 123"
+    (entry,) = told.schedule
+    assert entry.mode is Mode.ON_DEMAND
+
+
 @pytest.mark.parametrize(("text", "mode"), [("masquerade", Masquerade()), ("routed", Routed())])
 def test_address_modes(text: str, mode: Masquerade | Routed) -> None:
     assert parse_text(f'{LAN}{LINK}[nat]\naddress = "{text}"').nat.address == mode
@@ -174,7 +291,9 @@ def test_address_modes(text: str, mode: Masquerade | Routed) -> None:
 def test_a_gateway_beyond_a_lone_address() -> None:
     link = '[[link]]\nname = "isp"\nbackend = "static"\naddress = "203.0.113.2/32"\n'
     config = parse_text(f'{LAN}{link}device = "eth2"\ngateway = "198.51.100.1"\n')
-    assert config.links[0].gateway == parse_address("198.51.100.1")
+    (line,) = config.links
+    assert isinstance(line, StaticLink)
+    assert line.gateway == parse_address("198.51.100.1")
 
 
 def test_short_timers_are_warnings() -> None:
@@ -332,10 +451,15 @@ def test_a_socket_path_the_kernel_would_cut(problems: Tell) -> None:
 
 # Whatever the input
 
-keys = st.sampled_from(
-    ["router", "lan", "wan", "link", "host", "nat", "address", "name", "backend", "timeouts", "udp"]
-)
-texts = st.sampled_from(["192.168.1.1/24", "static", "1.2.3.4", "5m", "routed", "a"]) | st.text()
+KEYS = """
+router lan wan link host nat policy budget breaker schedule address name backend timeouts udp match
+per_day mac redial up from
+"""
+TEXTS = """
+192.168.1.1/24 static command 1.2.3.4 5m routed a 8:00 mon-fri
+"""
+keys = st.sampled_from(KEYS.split())
+texts = st.sampled_from(TEXTS.split()) | st.text()
 leaves = st.booleans() | st.integers() | texts
 trees = st.recursive(
     leaves,

@@ -45,7 +45,7 @@ SHAPES = [
     ),
     (
         '[nat.limits]\nfragment_bytes = "0KiB"',
-        "nat.limits.fragment_bytes: '0KiB' is no memory at all; the least is \"1B\"",
+        "nat.limits.fragment_bytes: '0KiB' is nothing at all; the least is \"1B\"",
     ),
     (
         '[nat]\nmapping = "symmetric"',
@@ -91,7 +91,8 @@ SHAPES = [
     ),
     (
         '[router]\nspool = "x"',
-        "router.spool: is not a known key; known here are state_dir, control, forward_rules",
+        "router.spool: is not a known key; known here are state_dir, control, control_tcp,"
+        " token_file, forward_rules, timezone",
     ),
     *(
         (
@@ -108,14 +109,19 @@ SHAPES = [
     ),
     ("wan = 5", "wan: is not a table of keys"),
     (
-        "[budget]\nwarn = 1",
-        "budget: is not a known key; known here are router, lan, wan, link, host, nat",
+        "[ledger]\ndays = 1",
+        "ledger: is not a known key; known here are router, lan, wan, link, host, policy, budget,"
+        " breaker, schedule, nat",
     ),
     ("[natt]", 'natt: is not a known key; did you mean "nat"?'),
-    ('["a b"]', "'a b': is not a known key; known here are router, lan, wan, link, host, nat"),
     (
-        '[[host]]\nname = "a"',
-        'host[1].address: is missing; set it, such as address = "192.168.1.10"',
+        '["a b"]',
+        "'a b': is not a known key; known here are router, lan, wan, link, host, policy, budget,"
+        " breaker, schedule, nat",
+    ),
+    (
+        '[[host]]\naddress = "192.168.1.10"',
+        'host[1].name: is missing; set it, such as name = "mail"',
     ),
     (
         '[[host]]\naddress = "192.168.1.10"\nname = "a b"',
@@ -126,8 +132,25 @@ SHAPES = [
         "host[2].address: 'x' is not an IPv4 address such as 192.168.1.1",
     ),
     (
-        '[[host]]\naddress = "192.168.1.10"\nname = "a"\ndial = "never"',
-        "host[1].dial: is not a known key; known here are address, name, external",
+        '[[host]]\naddress = "192.168.1.10"\nname = "a"\nowner = "b"',
+        "host[1].owner: is not a known key; known here are address, mac, name, external, dial,"
+        " schedule",
+    ),
+    *(
+        (
+            f'[router]\ncontrol_tcp = "{text}"',
+            f'router.control_tcp: {text!r} is not an address and port such as "192.168.1.1:4190"',
+        )
+        for text in ("4190", ":4190", "192.168.1.1", "192.168.1.1:", "10.0.0.1:0", "10.0.0.1:65536")
+    ),
+    (
+        '[router]\ncontrol_tcp = "mail:4190"',
+        "router.control_tcp: 'mail' is not an IPv4 address such as 192.168.1.1",
+    ),
+    (
+        '[router]\ntimezone = "Mars/Base"',
+        "router.timezone: 'Mars/Base' is not a time zone this machine knows,"
+        ' such as "Europe/Berlin"',
     ),
     ("host = 5", "host: is not a list"),
     ("host = [5]", "host[1]: is not a table of keys"),
@@ -177,22 +200,3 @@ LAN_SHAPES = [
 @pytest.mark.parametrize(("text", "problem"), LAN_SHAPES)
 def test_what_does_not_fit_the_lan(problems: Tell, text: str, problem: str) -> None:
     assert problems(f"[lan]\n{text}\n{LINK}") == [problem]
-
-
-@pytest.mark.parametrize("backend", ["ppp", "pppd", "command", "modem"])
-def test_backends_of_other_versions(problems: Tell, backend: str) -> None:
-    link = f'[[link]]\nname = "isp"\nbackend = "{backend}"\nline = "/dev/ttyS1"\nmtu = 1\n'
-    assert problems(LAN + link) == [
-        f'link[1].backend: {backend!r} is not a backend of this version, which has "static"',
-        "link[1].mtu: 1 is not a whole number from 68 to 65535",
-    ]
-
-
-def test_a_link_tells_what_it_lacks(problems: Tell) -> None:
-    assert problems(LAN + '[[link]]\nmode = "on-demand"\n') == [
-        'link[1].name: is missing; set it, such as name = "isp"',
-        'link[1].backend: is missing; set it, such as backend = "static"',
-        'link[1].address: is missing; set it, such as address = "203.0.113.2/24"',
-        "link[1].mode: is not a known key;"
-        " known here are name, backend, device, address, gateway, mtu",
-    ]

@@ -4,41 +4,79 @@ import re
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from router.config import load
-from router.config.config import Config
-from router.config.schema import (
+from router.config import (
+    CommandLink,
     HostSection,
     LanSection,
-    LimitsSection,
-    NatSection,
-    RouterFile,
     RouterSection,
-    Section,
     StaticLink,
-    TimeoutsSection,
     WanSection,
+    load,
+    parse,
+)
+from router.config.config import Config
+from router.config.demand import (
+    AllowanceSection,
+    BreakerSection,
+    BudgetSection,
+    HostHours,
+    PolicySection,
+    ScheduleSection,
+)
+from router.config.links import HoldSection, RedialSection
+from router.config.schema import LimitsSection, NatSection, RouterFile, TimeoutsSection
+from router.config.section import Section
+from router.errors import ConfigError
+from router.link.types import (
+    Allowance,
+    BreakerConfig,
+    BudgetConfig,
+    HoldLimits,
+    LinkConfig,
+    RedialConfig,
 )
 from router.nat.types import Limits, NatConfig, Timeouts
 from router.rules import parse_rules
 
 ETC = Path(__file__).parents[3] / "etc"
-OPTION = re.compile(r"^#(?=[a-z_]+ = )", re.MULTILINE)
+OPTION = re.compile(r"^#(?=[a-z_]+ = |\[)", re.MULTILINE)
+HEADER = re.compile(r"^#?\[+([a-z_.]+)\]+$", re.MULTILINE)
 RULE = re.compile(r"^#(?=[a-z]+ )", re.MULTILINE)
 
-SECTIONS: list[tuple[str, type[Section]]] = [
-    ("router", RouterSection),
-    ("lan", LanSection),
-    ("wan", WanSection),
-    ("link", StaticLink),
-    ("host", HostSection),
-    ("nat", NatSection),
-    ("nat.timeouts", TimeoutsSection),
-    ("nat.limits", LimitsSection),
+
+class Sample(NamedTuple):
+    """A section of the sample: its header, the how manieth of these it is, and its schema."""
+
+    header: str
+    number: int
+    section: type[Section]
+
+    def __str__(self) -> str:
+        return f"{self.header}-{self.number}"
+
+
+SECTIONS = [
+    Sample("router", 0, RouterSection),
+    Sample("lan", 0, LanSection),
+    Sample("wan", 0, WanSection),
+    Sample("link", 0, StaticLink),
+    Sample("link", 1, CommandLink),
+    Sample("link.redial", 0, RedialSection),
+    Sample("link.hold", 0, HoldSection),
+    Sample("host", 0, HostSection),
+    Sample("policy", 0, PolicySection),
+    Sample("budget", 0, BudgetSection),
+    Sample("breaker", 0, BreakerSection),
+    Sample("schedule", 0, ScheduleSection),
+    Sample("nat", 0, NatSection),
+    Sample("nat.timeouts", 0, TimeoutsSection),
+    Sample("nat.limits", 0, LimitsSection),
 ]
+HEADERS = {one.header for one in SECTIONS}
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +85,31 @@ def sample() -> str:
 
 
 @pytest.fixture(scope="module")
-def all_options(sample: str) -> dict[str, Any]:
-    """The sample with every option that is commented out put into effect."""
-    return tomllib.loads(OPTION.sub("", sample))
+def all_options(sample: str) -> str:
+    """The sample with every option and section that is commented out put into effect."""
+    return OPTION.sub("", sample)
 
 
-def table(tables: dict[str, Any], path: str) -> dict[str, Any]:
-    for key in path.split("."):
-        tables = tables[key][0] if isinstance(tables[key], list) else tables[key]
-    return tables
+def blocks(text: str) -> dict[tuple[str, int], str]:
+    """Return the text of each section, by its header and the how manieth of these it is."""
+    _, *pieces = HEADER.split(text)
+    found: dict[tuple[str, int], str] = {}
+    for header, block in zip(pieces[::2], pieces[1::2], strict=True):
+        number = sum(known == header for known, _ in found)
+        found[header, number] = block
+    return found
 
 
-def paragraph(sample: str, path: str, key: str) -> str:
+def own_options(text: str, sample: Sample) -> dict[str, Any]:
+    return tomllib.loads(blocks(text)[sample.header, sample.number])
+
+
+def paragraph(text: str, sample: Sample, key: str) -> str:
     """The comment above an option."""
-    header = f"[[{path}]]" if path in {"link", "host"} else f"[{path}]"
-    section = sample.split(f"\n{header}\n")[1].split("\n[")[0]
-    match = re.search(rf"((?:^#.*\n)+)#?{key} = ", section, re.MULTILINE)
-    assert match, f"{path}.{key} has no comment"
-    return match[1]
+    block = blocks(text)[sample.header, sample.number]
+    match = re.search(rf"((?:^#.*\n)+)(?:^[a-z_]+ = .*\n)*#?{key} = ", block, re.MULTILINE)
+    assert match, f"{sample}: {key} has no comment"
+    return match[1].replace("\n# ", " ")
 
 
 def test_the_samples_load() -> None:
@@ -74,48 +119,76 @@ def test_the_samples_load() -> None:
     assert config.load_forwards() == ()
 
 
-@pytest.mark.parametrize(("path", "section"), SECTIONS)
-def test_every_key_is_in_the_sample(
-    all_options: dict[str, Any], path: str, section: type[Section]
-) -> None:
-    assert set(table(all_options, path)) == set(section.model_fields)
+def test_everything_in_the_sample_goes_together(all_options: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(all_options, ETC / "router.toml")
+    (problem,) = caught.value.problems
+    assert "host[1].external: needs one-to-one addresses" in problem
+    nat = 'address = ["198.51.100.8/29"]'
+    config = parse(all_options.replace('address = "masquerade"', nat), ETC / "router.toml")
+    assert config.warnings == ()
+    assert [link.name for link in config.links] == ["isp", "lte"]
 
 
-def test_every_section_is_in_the_sample(all_options: dict[str, Any]) -> None:
-    assert set(all_options) == set(RouterFile.model_fields)
+@pytest.mark.parametrize("one", SECTIONS, ids=str)
+def test_every_key_is_in_the_sample(all_options: str, one: Sample) -> None:
+    keys = {key for key in one.section.options() if f"{one.header}.{key}" not in HEADERS}
+    assert set(own_options(all_options, one)) == keys
 
 
-@pytest.mark.parametrize(("path", "section"), SECTIONS)
+def test_every_section_is_in_the_sample(all_options: str) -> None:
+    assert set(tomllib.loads(all_options)) == set(RouterFile.model_fields)
+    assert set(blocks(all_options)) == {(one.header, one.number) for one in SECTIONS}
+
+
+@pytest.mark.parametrize("one", SECTIONS, ids=str)
 def test_documented_defaults_are_the_ones_in_force(
-    sample: str, all_options: dict[str, Any], path: str, section: type[Section]
+    sample: str, all_options: str, one: Sample
 ) -> None:
-    documented = section.model_validate(table(all_options, path))
-    for key, field in section.model_fields.items():
+    documented = one.section.model_validate(own_options(all_options, one))
+    for name, field in one.section.model_fields.items():
+        key = field.alias or name
         if field.is_required():
-            assert "Required." in paragraph(sample, path, key)
-        elif field.default is None:
-            assert "No default." in paragraph(sample, path, key)
+            assert "Required." in paragraph(sample, one, key)
+        elif field.default is None or field.annotation is AllowanceSection:
+            assert "No default." in paragraph(sample, one, key)
         elif not isinstance(field.default, Section):
-            assert getattr(documented, key) == field.default, key
+            assert getattr(documented, name) == field.default, key
 
 
 def test_only_what_has_no_default_is_set_in_the_sample(sample: str) -> None:
-    tables = tomllib.loads(sample)
-    for path, section in SECTIONS:
-        for key in table(tables, path):
-            default = section.model_fields[key].get_default()
-            assert (
-                isinstance(default, Section)
-                or section.model_fields[key].is_required()
-                or (default is None)
-            ), f"{path}.{key}"
+    for one in SECTIONS:
+        for key in own_options(sample, one):
+            field = one.section.options()[key]
+            assert field.is_required() or field.default is None, f"{one}: {key}"
+
+
+@pytest.mark.parametrize("section", [HostHours, AllowanceSection])
+def test_keys_of_tables_in_one_line_are_in_the_sample(sample: str, section: type[Section]) -> None:
+    inline = (tomllib.loads(f"table = {text}") for text in re.findall(r"\{ .* \}", sample))
+    assert any(set(each["table"]) == set(section.options()) for each in inline)
 
 
 @pytest.mark.parametrize(
-    ("section", "settings"), [(TimeoutsSection, Timeouts), (LimitsSection, Limits)]
+    ("section", "settings"),
+    [
+        (TimeoutsSection, Timeouts),
+        (LimitsSection, Limits),
+        (RedialSection, RedialConfig),
+        (HoldSection, HoldLimits),
+        (AllowanceSection, Allowance),
+        (BudgetSection, BudgetConfig),
+        (BreakerSection, BreakerConfig),
+    ],
 )
 def test_sections_have_the_keys_of_what_they_set(section: type[Section], settings: type) -> None:
-    assert set(section.model_fields) == {field.name for field in fields(settings)}
+    names = {field.name.removesuffix("_s") for field in fields(settings)}
+    assert set(section.model_fields) == names
+
+
+def test_a_link_sets_all_of_its_core() -> None:
+    names = {field.name.removesuffix("_s") for field in fields(LinkConfig)}
+    assert names <= set(CommandLink.model_fields)
 
 
 def test_the_nat_section_sets_all_of_the_nat() -> None:

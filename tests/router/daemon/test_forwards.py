@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -13,6 +12,7 @@ from router.errors import ConfigError, ControlError
 from router.forwarder import Forwarder
 from router.host.dataplane.loop import DataPlane
 from router.rules import render
+from tests.lab.links import a_forwarder
 from tests.lab.scripted import FrameSocket, ManualClock
 
 CONFIG = """
@@ -38,7 +38,7 @@ def rules(tmp_path: Path) -> Path:
 def forwarder(rules: Path) -> Forwarder:
     (rules.parent / "router.toml").write_text(CONFIG)
     config = load(rules.parent / "router.toml")
-    return Forwarder(config.forwarder_config(), rng=Random(1), forwards=config.load_forwards())
+    return a_forwarder(config.forwarder_config(), now=0.0, forwards=config.load_forwards())
 
 
 @pytest.fixture

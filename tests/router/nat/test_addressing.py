@@ -29,7 +29,7 @@ def test_masquerade_gives_everyone_the_lines_address() -> None:
     addressing = MasqueradeAddressing()
     assert addressing.acquire(A, 0) is None
     assert not addressing.owns(LINE)
-    addressing.set_line_address(LINE)
+    addressing.set_line_addresses([LINE])
     assert [addressing.acquire(host, 0) for host in (A, B)] == [LINE, LINE]
     assert addressing.owns(LINE)
     assert not addressing.owns(LINE + 1)
@@ -39,9 +39,9 @@ def test_masquerade_gives_everyone_the_lines_address() -> None:
 
 def test_masquerade_without_a_line_owns_nothing() -> None:
     addressing = MasqueradeAddressing()
-    addressing.set_line_address(LINE)
+    addressing.set_line_addresses([LINE])
     addressing.release(A, 0)
-    addressing.set_line_address(None)
+    addressing.set_line_addresses([])
     assert not addressing.owns(LINE)
 
 
@@ -53,7 +53,7 @@ def test_routed_addresses_stay_what_they_are() -> None:
     host = parse_address("198.18.7.9")
     assert addressing.acquire(host, 0) == host
     assert addressing.host_of(host) == host
-    addressing.set_line_address(LINE)
+    addressing.set_line_addresses([LINE])
     addressing.release(host, 0)
     assert addressing.owns(host)
     assert not addressing.owns(LINE)
@@ -75,8 +75,8 @@ def test_each_host_has_an_address_of_its_own() -> None:
 @pytest.mark.parametrize(("address", "owned"), [(FIRST, True), (SECOND, True), (LINE, False)])
 def test_the_blocks_are_owned_whatever_the_line(address: int, owned: bool) -> None:
     addressing = one_to_one()
-    for line in (None, LINE):
-        addressing.set_line_address(line)
+    for lines in ([], [LINE]):
+        addressing.set_line_addresses(lines)
         assert addressing.owns(address) == owned
 
 

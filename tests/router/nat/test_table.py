@@ -31,6 +31,7 @@ def session(
         Rewrite(Verdict.TO_LAN, (remote, of.external), (remote, of.internal), -1),
         direction=Direction.OUTBOUND,
         inbound_refreshes=inbound_refreshes,
+        opened_at=now,
         refreshed_at=now,
         tracker=None,
         permit=Endpoint(remote.address, 0),

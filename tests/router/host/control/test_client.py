@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from router.errors import ControlError
-from router.host.control.client import ControlClient
+from router.host.control.client import ControlClient, Event
 from tests.lab.serving import serving
 
 
@@ -51,3 +51,60 @@ def test_empty_filters_are_not_sent(tmp_path: Path) -> None:
     with serving(app, tmp_path / "control.sock"):
         answer = ControlClient(tmp_path / "control.sock").get("sessions", host="", protocol="udp")
     assert answer == {"protocol": "udp"}
+
+
+EVENTS = (
+    b"retry: 2000\n"
+    b'id: 7\nevent: snapshot\ndata: {"links":[]}\n\n'
+    b":\n\n"
+    b'id: 8\nevent: warning\ndata: {"what":"a: b"}\n\n'
+)
+
+
+@pytest.mark.parametrize("piece", [1, 7, len(EVENTS)])
+def test_events_are_read_however_they_are_cut(tmp_path: Path, piece: int) -> None:
+    asked: list[str | None] = []
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers.get("Last-Event-ID"))
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for start in range(0, len(EVENTS), piece):
+            await response.write(EVENTS[start : start + piece])
+        return response
+
+    async def read() -> list[Event]:
+        return [event async for event in ControlClient(tmp_path / "control.sock").events(after=6)]
+
+    app = web.Application()
+    app.router.add_get("/v1/events", stream)
+    with serving(app, tmp_path / "control.sock"):
+        told = asyncio.run(read())
+    assert told == [
+        Event("snapshot", 7, {"links": []}),
+        Event("warning", 8, {"what": "a: b"}),
+    ]
+    assert asked == ["6"]
+
+
+def test_a_stream_that_has_no_keep_alive_any_more_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.Event().wait()
+        return response
+
+    async def read() -> None:
+        async for _ in ControlClient(tmp_path / "control.sock").events():
+            pass
+
+    monkeypatch.setattr("router.host.control.client.EVENTS_TIMEOUT_S", 0.1)
+    app = web.Application()
+    app.router.add_get("/v1/events", silent)
+    with (
+        serving(app, tmp_path / "control.sock"),
+        pytest.raises(ControlError, match="does not answer"),
+    ):
+        asyncio.run(read())

@@ -1,8 +1,11 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from router import __version__
-from router.host.control.metrics import exposition
+from router.host.control.metrics import LineReadings, Readings, exposition
 from router.host.dataplane.traffic import FlawCount, ReasonCount, SideTraffic, Traffic
+from router.link.rows import BudgetRow
+from router.link.types import State
+from tests.lab.scripted import link_row
 
 TRAFFIC = Traffic(
     lan=SideTraffic("lan0", 10, 1000, 8, 800, 1, 2, 3),
@@ -15,14 +18,27 @@ TRAFFIC = Traffic(
     cache_misses=8,
     faults=1,
 )
+LINE = LineReadings(
+    links=(
+        link_row("isp", State.UP, active=True, attempt=4, failures=0),
+        link_row("lte", State.DORMANT, blocked="stands by for isp", attempt=2, failures=1),
+    ),
+    budgets=(BudgetRow("day", "minutes", 12.5, 120, 60.0),),
+    waiting=3,
+    holders=9,
+    leases=2,
+)
+READINGS = Readings(TRAFFIC, LINE, uptime_s=12.5, subscribers=5, dropped_subscribers=6)
 
 
 def _values(labels: dict[str, str]) -> list[str]:
-    return [labels[key] for key in sorted(labels, reverse=True)]  # side before direction, cause
+    order = ("side", "direction", "cause", "link", "state", "period", "what")
+    known = [labels[key] for key in order if key in labels]
+    return known or list(labels.values())
 
 
 def test_the_page_holds_every_count() -> None:
-    page = exposition(TRAFFIC, 12.5).decode()
+    page = exposition(READINGS).decode()
     samples = {
         (sample.name.removeprefix("postroad_"), *_values(sample.labels)): sample.value
         for family in text_string_to_metric_families(page)
@@ -54,4 +70,21 @@ def test_the_page_holds_every_count() -> None:
         ("cache_hits_total",): 22,
         ("cache_misses_total",): 8,
         ("faults_total",): 1,
+        **{("link_state", "isp", state.value): state is State.UP for state in State},
+        **{("link_state", "lte", state.value): state is State.DORMANT for state in State},
+        ("link_active", "isp"): 1,
+        ("link_active", "lte"): 0,
+        ("link_blocked", "isp"): 0,
+        ("link_blocked", "lte"): 1,
+        ("link_attempts_total", "isp"): 4,
+        ("link_attempts_total", "lte"): 2,
+        ("link_failures_in_a_row", "isp"): 0,
+        ("link_failures_in_a_row", "lte"): 1,
+        ("budget_used", "day", "minutes"): 12.5,
+        ("budget_allowed", "day", "minutes"): 120,
+        ("waiting_packets",): 3,
+        ("holding_sessions",): 9,
+        ("leases",): 2,
+        ("event_subscribers",): 5,
+        ("event_subscribers_dropped_total",): 6,
     }

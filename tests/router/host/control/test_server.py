@@ -3,89 +3,29 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from router.devices import Verdict
-from router.errors import ConfigError, ControlError
-from router.host.control.client import ControlClient
+from router.errors import ConfigError
 from router.host.control.pcapng import ENHANCED_PACKET, split_blocks
-from router.host.control.server import ControlApi
-from router.host.dataplane.loop import DataPlane
+from router.link.rows import BudgetRow, HeldRow, HolderRow, LeaseRow
+from router.link.types import State
 from router.wire.malformed import Malformed
-from tests.lab.scripted import FrameSocket, ManualClock, ScriptedForwarder, frame
-from tests.lab.serving import serving
-
-RULE = {"rule": "tcp 80 -> 192.168.1.10", "origin": "forward.rules:1"}
-
-
-class FakeForwards:
-    def __init__(self) -> None:
-        self.asked: list[object] = []
-
-    async def listing(self) -> list[dict[str, str]]:
-        return [RULE]
-
-    async def add(self, text: str) -> dict[str, str]:
-        if text == "nonsense":
-            raise ConfigError(["control:1: no arrow", "control:1: no port"])
-        self.asked.append(("add", text))
-        return {"rule": text, "origin": "control"}
-
-    async def remove(self, text: str) -> dict[str, str]:
-        if text == "boom":
-            raise ZeroDivisionError
-        if text != RULE["rule"]:
-            raise ControlError("no forward reads that")
-        return RULE
-
-    async def reload(self, *, reset_affected: bool) -> dict[str, int]:
-        self.asked.append(("reload", reset_affected))
-        return {"forwards": 1, "sessions_reset": 0}
-
-
-class Served:
-    def __init__(self, socket_path: Path) -> None:
-        self.path = socket_path
-        self.lan, self.wan = FrameSocket("lan0"), FrameSocket("wan0")
-        self.forwarder = ScriptedForwarder()
-        self.plane = DataPlane(self.forwarder, self.lan, self.wan, clock=ManualClock())
-        self.forwards = FakeForwards()
-        self.api = ControlApi(
-            self.plane,
-            self.forwards,
-            lambda: {"version": "9", "uptime_s": 3.0},
-            {"192.168.1.10": "mail"},
-        )
-        self.client = ControlClient(socket_path)
-
-    def raw(self, method: str, path: str, **options: Any) -> tuple[int, str]:
-        async def ask() -> tuple[int, str]:
-            connector = aiohttp.UnixConnector(str(self.path))
-            async with (
-                aiohttp.ClientSession(connector=connector) as session,
-                session.request(method, f"http://router{path}", **options) as response,
-            ):
-                return response.status, await response.text()
-
-        return asyncio.run(ask())
+from tests.lab.controlled import RULE, Controlled, eventually
+from tests.lab.scripted import frame, link_row
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    served = Served(tmp_path / "control.sock")
-    served.plane.start()
-    with serving(served.api.application(), served.path):
+def served(tmp_path: Path) -> Iterator[Controlled]:
+    with Controlled(tmp_path).running() as served:
         yield served
-    served.plane.stop()
-    served.lan.close()
-    served.wan.close()
 
 
-def test_status_is_what_the_daemon_describes_and_the_counts(served: Served) -> None:
+def test_status_is_what_the_daemon_describes_and_the_counts(served: Controlled) -> None:
     served.forwarder.malformed = {Malformed.DATA_OFFSET: 2}
     status = served.client.get("status")
     assert (status["version"], status["uptime_s"]) == ("9", 3.0)
@@ -96,6 +36,44 @@ def test_status_is_what_the_daemon_describes_and_the_counts(served: Served) -> N
     assert status["traffic"]["malformed"] == [
         {"flaw": "data-offset", "sentence": Malformed.DATA_OFFSET.value, "packets": 2}
     ]
+
+
+def test_status_has_each_link_as_the_core_and_the_daemon_know_it(served: Controlled) -> None:
+    served.lines.links = [
+        link_row("isp", State.UP, address="203.0.113.2", up_s=9.0, falls_in_s=3.5),
+        link_row("lte", blocked="stands by for isp"),
+    ]
+    served.lines.budgets = [BudgetRow("day", "minutes", 12.5, 120, 3600.0)]
+    status = served.client.get("status")
+    isp, lte = status["links"]
+    assert (isp["backend"], isp["tun"], isp["state"], isp["falls_in_s"]) == (
+        "ppp",
+        "wan0",
+        "UP",
+        3.5,
+    )
+    assert (lte["name"], lte["blocked"], lte["up_s"]) == ("lte", "stands by for isp", None)
+    assert status["budgets"] == [
+        {"period": "day", "what": "minutes", "used": 12.5, "allowed": 120, "resets_in_s": 3600.0}
+    ]
+
+
+def test_holding_is_what_waits_and_what_holds(served: Controlled) -> None:
+    lines = served.lines
+    lines.waiting = [HeldRow("mail", "tcp ...", 1.5, 58.5, 2, 60)]
+    lines.holders = [
+        HolderRow("isp", "192.168.1.11", "tcp ...", "accept everything", 170.0),
+        HolderRow("isp", "192.168.1.11", "udp ...", "accept everything", inf),
+    ]
+    lines.leases = {"m1": LeaseRow("m1", "raise", "mail", "192.168.1.10", 80.0)}
+    holding = served.client.holding()
+    assert [(row["host"], row["copies"]) for row in holding["waiting"]] == [("mail", 2)]
+    assert [(row["session"], row["holds_s"]) for row in holding["holders"]] == [
+        ("tcp ...", 170.0),
+        ("udp ...", None),  # until it ends: JSON has no infinity
+    ]
+    assert [row["id"] for row in holding["leases"]] == ["m1"]
+    assert "Infinity" not in served.raw("GET", "/v1/holding")[1]
 
 
 ROWS = ["192.168.1.10:25", "192.168.1.10:53", "192.168.1.11:25", "192.168.1.11"]
@@ -113,24 +91,26 @@ ROWS = ["192.168.1.10:25", "192.168.1.10:53", "192.168.1.11:25", "192.168.1.11"]
         ({"protocol": "tcp", "host": "mail"}, ROWS[:1]),
     ],
 )
-def test_sessions_are_filtered(served: Served, query: dict[str, str], expected: list[str]) -> None:
+def test_sessions_are_filtered(
+    served: Controlled, query: dict[str, str], expected: list[str]
+) -> None:
     served.forwarder.names = ROWS
     sessions = served.client.get("sessions", **query)["sessions"]
     assert [row["internal"] for row in sessions] == expected
     assert all(row["host"] == ("mail" if ".10" in row["internal"] else "") for row in sessions)
 
 
-def test_mappings_are_an_empty_list_without_any(served: Served) -> None:
+def test_mappings_are_an_empty_list_without_any(served: Controlled) -> None:
     assert served.client.get("mappings") == {"mappings": []}
 
 
-def test_many_sessions_are_one_document(served: Served) -> None:
+def test_many_sessions_are_one_document(served: Controlled) -> None:
     served.forwarder.names = [f"192.168.1.10:{port}" for port in range(5000)]
     rows = served.client.get("sessions")["sessions"]
     assert [row["internal"] for row in rows] == [f"192.168.1.10:{port}" for port in range(5000)]
 
 
-def test_forwards_are_listed_added_removed_and_reloaded(served: Served) -> None:
+def test_forwards_are_listed_added_removed_and_reloaded(served: Controlled) -> None:
     client = served.client
     assert client.get("forwards") == {"forwards": [RULE]}
     assert client.post("forwards", {"rule": "udp 1 -> 10.0.0.1"})["added"]["origin"] == "control"
@@ -139,7 +119,7 @@ def test_forwards_are_listed_added_removed_and_reloaded(served: Served) -> None:
     assert served.forwards.asked == [("add", "udp 1 -> 10.0.0.1"), ("reload", True)]
 
 
-def test_reload_without_a_body_resets_nothing(served: Served) -> None:
+def test_reload_without_a_body_resets_nothing(served: Controlled) -> None:
     assert served.raw("POST", "/v1/forwards/reload")[0] == 200
     assert served.forwards.asked == [("reload", False)]
 
@@ -157,29 +137,82 @@ def test_reload_without_a_body_resets_nothing(served: Served) -> None:
         ("DELETE", "/v1/forwards?rule=boom", {}, 500, "internal fault"),
         ("POST", "/v1/forwards/reload", {"json": {"reset_affected": 1}}, 400, "true or false"),
         ("GET", "/v1/capture?side=up", {}, 400, "side is lan, wan or both"),
+        ("POST", "/v1/forwards", {"data": b"[" * 50000}, 400, "the body is a JSON object"),
+        ("POST", "/v1/forwards", {"data": b"\xff\xfe"}, 400, "the body is a JSON object"),
+        ("POST", "/v1/forwards", {"data": bytes(70000)}, 413, "Request Entity Too Large"),
+        ("POST", "/v1/forwards", {"json": {"rule": "x", "role": 1}}, 400, "'role': there is no"),
+        ("GET", "/v1/ledger?last=0", {}, 400, "last: a number from 1 to 1000 is needed, not '0'"),
+        ("GET", "/v1/ledger?last=nan", {}, 400, "last: a number from 1 to 1000"),
+        ("GET", "/v1/ledger?hots=a", {}, 400, "there are last, link, host, since"),
+        ("GET", "/v1/ledger?host=mial", {}, 400, "neither an IPv4 address nor a host"),
+        ("GET", "/v1/ledger/top?since=0", {}, 409, "the ledger cannot be read"),
     ],
 )
 def test_refusals_are_a_sentence_in_json(
-    served: Served, method: str, path: str, options: dict[str, Any], status: int, sentence: str
+    served: Controlled, method: str, path: str, options: dict[str, Any], status: int, sentence: str
 ) -> None:
     got, text = served.raw(method, path, **options)
     assert (got, sentence in json.loads(text)["error"]) == (status, True), text
 
 
-def test_a_wrong_rule_brings_every_problem(served: Served) -> None:
+def test_a_wrong_rule_brings_every_problem(served: Controlled) -> None:
     with pytest.raises(ConfigError) as caught:
         served.client.post("forwards", {"rule": "nonsense"})
     assert caught.value.problems == ("control:1: no arrow", "control:1: no port")
 
 
-def test_metrics_are_the_prometheus_page(served: Served) -> None:
+@pytest.mark.parametrize(
+    ("query", "limit", "link", "host", "since"),
+    [
+        ({}, 20, None, None, None),
+        ({"last": "3", "link": "isp", "host": "mail", "since": "1800000000.5"},
+         3, "isp", "192.168.1.10", 1800000000.5),
+        ({"host": "192.168.1.11"}, 20, None, "192.168.1.11", None),
+    ],
+)  # fmt: skip
+def test_the_ledger_is_asked_for_what_is_wanted(
+    served: Controlled,
+    query: dict[str, str],
+    limit: int,
+    link: str | None,
+    host: str | None,
+    since: float | None,
+) -> None:
+    (entry,) = served.client.ledger(**query)
+    name = "mail" if host == "192.168.1.10" else ""
+    assert entry == {"limit": limit, "link": link, "host": host, "since": since, "name": name}
+
+
+def test_who_dials_most_is_asked_of_the_ledger_too(served: Controlled) -> None:
+    assert served.client.get("ledger/top", since="5")["dialers"] == [
+        {"host": "192.168.1.10", "since": 5.0, "name": "mail"},
+        {"host": "", "since": 5.0, "name": ""},
+    ]
+
+
+def test_changes_of_forwards_are_events(served: Controlled) -> None:
+    before = served.hub.newest
+    served.client.post("forwards", {"rule": "udp 1 -> 10.0.0.1"})
+    served.client.delete("forwards", rule=RULE["rule"])
+    served.client.post("forwards/reload", {})
+    with pytest.raises(ConfigError):
+        served.client.post("forwards", {"rule": "nonsense"})
+    told = served.on_loop(lambda: served.hub.missed(before))
+    assert isinstance(told, bytes)
+    changes = [
+        json.loads(line[6:])["change"] for line in told.decode().split("\n") if "data" in line
+    ]
+    assert changes == ["added", "removed", "reloaded"]
+
+
+def test_metrics_are_the_prometheus_page(served: Controlled) -> None:
     status, page = served.raw("GET", "/metrics")
     assert status == 200
     assert 'postroad_judged_packets_total{reason="session"} 3.0' in page.splitlines()
     assert "postroad_uptime_seconds 3.0" in page.splitlines()
 
 
-def test_a_capture_streams_until_its_reader_goes(served: Served) -> None:
+def test_a_capture_streams_until_its_reader_goes(served: Controlled) -> None:
     async def scenario() -> list[int]:
         blocks: list[int] = []
         async for piece in served.client.capture("both"):
@@ -194,7 +227,7 @@ def test_a_capture_streams_until_its_reader_goes(served: Served) -> None:
     eventually_unwatched(served)
 
 
-def test_an_idle_capture_ends_with_its_reader(served: Served) -> None:
+def test_an_idle_capture_ends_with_its_reader(served: Controlled) -> None:
     async def scenario() -> None:
         async for _ in served.client.capture("lan"):
             break
@@ -203,8 +236,8 @@ def test_an_idle_capture_ends_with_its_reader(served: Served) -> None:
     eventually_unwatched(served)
 
 
-def eventually_unwatched(served: Served) -> None:
-    for _ in range(1000):
-        if not served.plane.submit(lambda *_: served.plane._watchers).result(10):
-            return
-    pytest.fail("the tap is still there")
+def eventually_unwatched(served: Controlled) -> None:
+    def unwatched() -> bool:
+        return not served.plane.submit(lambda *_: served.plane._watchers).result(10)
+
+    eventually(unwatched, "the tap is gone")

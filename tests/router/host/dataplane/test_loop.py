@@ -2,20 +2,22 @@ import errno
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 import pytest
 
 from router.devices import Side, Verdict
 from router.errors import ControlError, DeviceError
-from router.forwarder import Forwarder, ForwarderConfig
+from router.forwarder import ForwarderConfig
 from router.host.dataplane.loop import TIMER_PAUSE_S, DataPlane
+from router.link.types import Signal, Warned
 from router.reasons import Reason
 from router.routing import RoutingConfig
 from router.wire.address import Network
 from router.wire.checksum import checksum
 from router.wire.ipv4 import build
+from tests.lab.links import ONE_LINE, a_forwarder, raise_line
 from tests.lab.scripted import (
     FAULT,
     FrameSocket,
@@ -36,7 +38,14 @@ class Plane:
         self.lan, self.wan = FrameSocket("lan0"), FrameSocket("wan0")
         self.forwarder = ScriptedForwarder()
         self.clock = ManualClock()
-        self.plane = DataPlane(self.forwarder, self.lan, self.wan, clock=self.clock)
+        self.signalled: list[Sequence[Signal]] = []
+        self.plane = DataPlane(
+            self.forwarder,
+            self.lan,
+            self.wan,
+            clock=self.clock,
+            on_signals=lambda signals: self.signalled.append(signals),
+        )
 
     def turn(self) -> None:
         self.plane._turn()
@@ -128,6 +137,81 @@ def test_a_due_timer_runs_and_its_frames_are_sent(net: Plane) -> None:
     assert net.lan.got() == [frame(1, b"late")]
 
 
+WARNED = Warned("the breaker is open", 0.0)
+
+
+def test_signals_are_handed_over_after_an_answer(net: Plane) -> None:
+    net.forwarder.lines.signals = [WARNED, WARNED]
+    net.lan.put(frame(TO_WAN), frame(0x10 + TO_WAN, b"?"), frame(0x10 + int(Verdict.DROP), b"?"))
+    net.turn()
+    assert net.signalled == []  # the ways of most packets do not ask
+    net.lan.put(frame(0x10 + int(Verdict.ANSWERED), b"?"), frame(TO_WAN))
+    net.turn()
+    assert net.signalled == [[WARNED, WARNED]]
+
+
+def test_signals_are_handed_over_after_a_timer_and_only_if_there_are_any(net: Plane) -> None:
+    net.forwarder.deadline = net.clock.now
+    net.lan.put(frame(TO_WAN))
+    net.turn()
+    assert (net.forwarder.timers, net.signalled) == ([net.clock.now], [])
+    net.forwarder.deadline = net.clock.now
+    net.forwarder.lines.signals = [WARNED]
+    net.lan.put(frame(TO_WAN))
+    net.turn()
+    assert net.signalled == [[WARNED]]
+
+
+@pytest.mark.parametrize("outcome", ["result", "exception"])
+def test_signals_of_a_job_come_before_its_outcome(net: Plane, outcome: str) -> None:
+    def job(*_: object) -> str:
+        net.forwarder.lines.signals = [WARNED]
+        if outcome == "exception":
+            raise LookupError
+        return outcome
+
+    def note(done: "Future[str]") -> None:
+        seen.append((len(net.signalled), done.exception() is None))
+
+    seen: list[tuple[int, bool]] = []
+    net.plane.submit(job).add_done_callback(note)
+    net.turn()
+    assert seen == [(1, outcome == "result")]
+
+
+def test_what_was_signalled_before_a_job_is_handed_over_before_it(net: Plane) -> None:
+    net.forwarder.lines.signals = [WARNED]
+    job = net.plane.submit(lambda *_: list(net.signalled))
+    net.turn()
+    assert job.result(0) == [[WARNED]]
+
+
+def test_a_fault_in_what_takes_the_signals_is_noted_and_ends_nothing(
+    net: Plane, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_signals: Sequence[Signal]) -> None:
+        raise RuntimeError("nobody there")
+
+    net.plane._on_signals = fail
+    net.forwarder.lines.signals = [WARNED]
+    job = net.plane.submit(lambda *_: 7)
+    net.turn()
+    assert (job.result(0), net.plane._faults.count) == (7, 1)
+    assert "what the links signalled" in caplog.text
+
+
+def test_without_anybody_to_take_them_signals_do_not_pile_up() -> None:
+    forwarder, lan, wan = ScriptedForwarder(), FrameSocket("lan0"), FrameSocket("wan0")
+    plane = DataPlane(forwarder, lan, wan, clock=ManualClock())
+    forwarder.lines.signals = [WARNED]
+    plane.submit(lambda *_: None)
+    plane._turn()
+    assert forwarder.lines.signals == []
+    plane.stop()
+    lan.close()
+    wan.close()
+
+
 def test_a_timer_beyond_what_epoll_takes_is_waited_for_in_steps(net: Plane) -> None:
     net.forwarder.deadline = net.clock() + 2**31
     net.lan.put(frame(TO_WAN))
@@ -177,8 +261,8 @@ def test_odd_frames_do_not_stop_a_real_forwarder() -> None:
     """Cut, damaged and random frames from both sides, then an honest one."""
     rng = random.Random(20)
     routing = RoutingConfig(0xC0A80101, Network.parse("192.168.1.0/24"))
-    forwarder = Forwarder(ForwarderConfig(routing), rng=rng)
-    forwarder.line_up(0xCB007102, 1500, now=0.0)
+    forwarder = a_forwarder(ForwarderConfig(routing, ONE_LINE), now=0.0)
+    raise_line(forwarder, 0xCB007102, now=0.0)
     lan, wan = FrameSocket("lan0"), FrameSocket("wan0")
     plane = DataPlane(forwarder, lan, wan, clock=ManualClock())
     honest = bytes(10) + build(0xC0A8010A, 0xC6336407, 17, bytes.fromhex("0fa0003500080000"))

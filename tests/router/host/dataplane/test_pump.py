@@ -92,6 +92,23 @@ def test_answers_leave_by_their_own_sides(router: Router) -> None:
     assert (router.lan.sent_packets, router.wan.sent_packets) == (1, 1)
 
 
+def test_only_after_an_answer_is_it_told(router: Router) -> None:
+    told: list[int] = []
+    pump = make_pump(
+        router.lan, router.wan, router.forwarder, router.faults, lambda: told.append(len(sent()))
+    )
+    sent = router.lan_tun.got
+    router.forwarder.on_answered = [Transmit(Side.LAN, frame(1, b"to lan"))]
+    router.lan_tun.put(
+        frame(TO_WAN), frame(MISS_THEN + DROP, b"?"), frame(MISS_THEN + TO_WAN, b"?")
+    )
+    pump(NOW)
+    assert told == []
+    router.lan_tun.put(frame(MISS_THEN + ANSWERED, b"?"))
+    pump(NOW)
+    assert told == [1]
+
+
 def test_a_forwarder_that_raises_costs_one_frame(
     router: Router, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,7 @@
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -155,3 +158,115 @@ def test_a_journal_that_cannot_be_written_stops_before_the_change(tmp_path: Path
     path = tmp_path / "missing" / "journal"
     with pytest.raises(DeviceError, match=f"^cannot write {path}: No such file or directory$"):
         Journal(path).perform(Unwilling("made"))
+
+
+@contextmanager
+def a_disk_with_room_for(size: int) -> Iterator[None]:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def test_a_full_disk_leaves_no_half_line_for_the_next_one_to_join(path: Path) -> None:
+    journal = noted(path)
+    with (
+        a_disk_with_room_for(path.stat().st_size + 10),
+        pytest.raises(DeviceError, match=f"^cannot write {path}: No space left on device$"),
+    ):
+        journal.note(CHANGES[0])
+    journal.note(CHANGES[1])
+    assert journal.changes() == [*CHANGES, CHANGES[1]]
+
+
+class TestGroups:
+    @pytest.fixture
+    def undone(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        undone: list[str] = []
+
+        def undo(change: Sysctl) -> None:
+            undone.append(change.key)
+            if change.key.startswith("bad"):
+                raise DeviceError(f"cannot restore {change.key}")
+
+        monkeypatch.setattr(Sysctl, "undo", undo)
+        return undone
+
+    def noted(self, path: Path, *keys_and_groups: tuple[str, str]) -> Journal:
+        journal = Journal(path)
+        for key, group in keys_and_groups:
+            journal.note(Sysctl("", key, "1", "0"), group)
+        return journal
+
+    def keys(self, path: Path) -> list[str]:
+        return [change.key for change in Journal(path).changes() if isinstance(change, Sysctl)]
+
+    def test_one_is_undone_backwards_and_the_others_stay(
+        self, path: Path, undone: list[str]
+    ) -> None:
+        order = [("a", ""), ("b", "isp"), ("c", "backup"), ("d", "isp")]
+        journal = self.noted(path, *order)
+        assert journal.undo_group("isp") == []
+        assert undone == ["d", "b"]
+        assert self.keys(path) == ["a", "c"]
+        assert journal.undo() == []
+        assert undone == ["d", "b", "c", "a"]
+
+    def test_what_could_not_be_undone_stays_in_its_group(
+        self, path: Path, undone: list[str]
+    ) -> None:
+        journal = self.noted(path, ("a", ""), ("bad", "isp"), ("c", "isp"))
+        assert journal.undo_group("isp") == ["cannot restore bad"]
+        assert self.keys(path) == ["a", "bad"]
+        assert journal.undo_group("isp") == ["cannot restore bad"]
+        assert undone == ["c", "bad", "bad"]
+
+    def test_one_that_is_empty_changes_nothing(self, path: Path, undone: list[str]) -> None:
+        journal = self.noted(path, ("a", ""), ("b", "backup"))
+        assert journal.undo_group("isp") == []
+        assert self.keys(path) == ["a", "b"]
+        assert undone == []
+
+    def test_without_a_journal_there_is_none(self, path: Path) -> None:
+        assert Journal(path).undo_group("isp") == []
+        assert not path.exists()
+
+    def test_who_is_killed_before_it_is_forgotten_undoes_it_twice(
+        self, path: Path, undone: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        journal = self.noted(path, ("a", ""), ("b", "isp"))
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", dies)
+            with pytest.raises(KeyboardInterrupt):
+                journal.undo_group("isp")
+        assert self.keys(path) == ["a", "b"]
+        assert Journal(path).undo() == []
+        assert undone == ["b", "b", "a"]
+
+    def test_a_change_cut_short_is_not_joined_by_the_next(
+        self, path: Path, undone: list[str]
+    ) -> None:
+        self.noted(path, ("a", ""), ("b", ""))
+        path.write_bytes(path.read_bytes()[:-5])
+        journal = Journal(path)
+        assert journal.undo(spared=lambda _: True) == []
+        journal.note(Sysctl("", "c", "1", "0"))
+        assert self.keys(path) == ["a", "c"]
+        assert undone == []
+
+    def test_what_is_spared_stays_and_is_undone_at_last(
+        self, path: Path, undone: list[str]
+    ) -> None:
+        journal = self.noted(path, ("a", ""), ("keep", ""), ("c", "isp"))
+        spared = Sysctl("", "keep", "1", "0")
+        assert journal.undo(spared=lambda change: change == spared) == []
+        assert self.keys(path) == ["keep"]
+        assert journal.undo() == []
+        assert undone == ["c", "a", "keep"]
+        assert not path.exists()
+
+
+def dies(*_: object) -> None:
+    raise KeyboardInterrupt

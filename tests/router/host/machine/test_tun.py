@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import os
 import select
 import socket
 import struct
@@ -186,6 +187,9 @@ class TestCreated:
         shown = namespace.ip(namespace.extra, "link")
         assert tun.name in shown
         assert other.name not in shown
+
+    def test_what_is_started_does_not_keep_it_alive(self, tun: TunDevice) -> None:
+        assert not os.get_inheritable(tun.fileno())
 
     def test_closing_twice_is_closing_once(self, tun: TunDevice) -> None:
         tun.close()

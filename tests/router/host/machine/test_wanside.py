@@ -1,5 +1,6 @@
 """What the line sees of the machine: the router, or nothing."""
 
+import select
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -9,8 +10,18 @@ import pytest
 
 from router.host.machine import netns
 from router.host.machine.changes import Sysctl, read_sysctl
+from router.host.machine.plumbing import LineAddress, WanLink
+from router.wire.address import parse_address
 from tests.lab.box import Box
-from tests.lab.plumbed import Plumbed, answers, listening, plumbed, udp
+from tests.lab.plumbed import (
+    Plumbed,
+    a_line,
+    answers,
+    listening,
+    plumbed,
+    udp,
+    with_lines,
+)
 
 pytestmark = pytest.mark.net
 
@@ -116,3 +127,102 @@ def test_without_a_gateway_every_host_is_on_the_link(box: Box, tmp_path: Path) -
         assert box.pings(box.alice, "198.51.100.10")
         assert running.destinations("lan0") == {"198.51.100.10"}
         assert "198.51.100.10 lladdr" in box.ip(box.wan, "neigh", "show", "dev", "eth2")
+
+
+def test_a_line_that_has_fallen_is_silent(box: Box, running: Plumbed) -> None:
+    assert resolves(box, LINE)
+    running.drop_line()
+    assert not resolves(box, LINE)
+    shown = box.ip(box.wan, "-o", "link", "show", "eth2")
+    card = shown.split("link/ether ")[1].split()[0]
+    box.ip(box.outside, "neigh", "replace", LINE, "dev", "eth0", "lladdr", card)
+    heard = len(running.seen["wan0"])
+    assert not box.pings(box.outside, LINE)
+    assert len(running.seen["wan0"]) == heard
+
+
+def test_nothing_leaves_by_a_line_that_has_fallen(box: Box, running: Plumbed) -> None:
+    with listening(box.outside, 4000, socket.SOCK_DGRAM) as service:
+        running.drop_line()
+        for source in (LINE, "203.0.113.17"):
+            running.put_on_wan(udp(source, "203.0.113.1", 4000, b"down"))
+        running.raise_line(a_line())
+        running.put_on_wan(udp(LINE, "203.0.113.1", 4000, b"up"))
+        assert service.recv(100) == b"up"
+
+
+def test_with_another_address_the_line_answers_for_that_one(box: Box, running: Plumbed) -> None:
+    running.raise_line(a_line("203.0.113.77"))
+    assert resolves(box, "203.0.113.77")
+    assert not resolves(box, LINE)
+    box.pings(box.outside, "203.0.113.77")
+    assert "203.0.113.77" in running.destinations("wan0")
+
+
+SECOND = LineAddress(parse_address("192.0.2.2"), 24, 1500, parse_address("192.0.2.1"))
+
+
+@pytest.fixture
+def two_lines(box: Box, tmp_path: Path) -> Iterator[Plumbed]:
+    cable = ["link", "add", "eth3", "type", "veth", "peer", "name", "eth1", "netns", box.outside]
+    box.ip(box.box, *cable)
+    box.ip(box.outside, "addr", "add", "192.0.2.1/24", "dev", "eth1")
+    box.ip(box.outside, "link", "set", "eth1", "up")
+    links = WanLink("isp", "eth2"), WanLink("backup", "eth3")
+    with with_lines(box, tmp_path / "journal", *links) as running:
+        yield running
+
+
+class TestTwoLines:
+    """Both end outside: eth0 is the line of `isp`, eth1 that of `backup`."""
+
+    def ways(self, box: Box, running: Plumbed, *sources: str) -> list[str]:
+        """Return by which line packets from each source leave, "" for none."""
+        found = []
+        with (
+            listening(box.outside, 4000, socket.SOCK_DGRAM, "eth0") as by_isp,
+            listening(box.outside, 4000, socket.SOCK_DGRAM, "eth1") as by_backup,
+        ):
+            for source in sources:
+                running.put_on_wan(udp(source, "198.51.100.10", 4000, b"hello"))
+                ready, _, _ = select.select([by_isp, by_backup], [], [], 0.3)
+                found.append(" ".join("isp" if each is by_isp else "backup" for each in ready))
+                for service in ready:
+                    service.recv(100)
+        return found
+
+    def test_each_carries_what_is_from_its_address(self, box: Box, two_lines: Plumbed) -> None:
+        two_lines.raise_line(SECOND, "backup")
+        two_lines.raise_line(a_line(), "isp")
+        assert self.ways(box, two_lines, LINE, "192.0.2.2", LINE) == ["isp", "backup", "isp"]
+
+    @pytest.mark.parametrize("filtering", [0, 1, 2])
+    def test_each_is_heard(self, box: Box, two_lines: Plumbed, filtering: int) -> None:
+        Sysctl(box.wan, "net/ipv4/conf/all/rp_filter", str(filtering), "0").apply()
+        two_lines.raise_line(SECOND, "backup")
+        two_lines.raise_line(a_line(), "isp")
+        for address in (LINE, "192.0.2.2"):
+            box.pings(box.outside, address, "-I", "198.51.100.10")
+            assert address in two_lines.destinations("wan0")
+
+    def test_the_preferred_one_that_is_up_carries_the_rest(
+        self, box: Box, two_lines: Plumbed
+    ) -> None:
+        published = "203.0.113.17"
+        assert self.ways(box, two_lines, published) == [""]
+        two_lines.raise_line(SECOND, "backup")
+        assert self.ways(box, two_lines, published) == ["backup"]
+        two_lines.raise_line(a_line(), "isp")
+        assert self.ways(box, two_lines, published) == ["isp"]
+        two_lines.drop_line("isp")
+        assert self.ways(box, two_lines, published, LINE) == ["backup", "backup"]
+        two_lines.drop_line("backup")
+        assert self.ways(box, two_lines, published, LINE, "192.0.2.2") == ["", "", ""]
+
+    def test_two_with_one_address_do_not_meet(self, box: Box, two_lines: Plumbed) -> None:
+        same = LineAddress(parse_address(LINE), 24, 1500, parse_address("203.0.113.1"))
+        two_lines.raise_line(a_line(), "isp")
+        two_lines.raise_line(same, "backup")
+        assert self.ways(box, two_lines, LINE) == ["isp"]
+        two_lines.drop_line("backup")
+        assert self.ways(box, two_lines, LINE) == ["isp"]

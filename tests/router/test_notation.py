@@ -3,7 +3,7 @@ import re
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 
-from router.cli.packets import describe_packet, parse_packet
+from router.notation import describe_packet, parse_packet
 
 A, B = "192.168.1.10", "198.51.100.7"
 

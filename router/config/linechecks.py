@@ -1,0 +1,59 @@
+"""What lines must be to each other, and what a file says about them without effect.
+
+Problems and warnings are `KEY: SENTENCE`, as in `checks`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from router.config.demand import AllowanceSection, PolicySection
+from router.config.links import CommandLink, LinkSection
+from router.config.problems import key_path
+from router.config.schema import RouterFile
+from router.link.types import Mode
+
+__all__ = ["line_problems", "line_warnings"]
+
+
+def line_problems(links: Sequence[LinkSection]) -> Iterator[str]:
+    """Yield what is wrong with the lines beside each other."""
+    for index, link in enumerate(links):
+        if (link.device is None) != (links[0].device is None):
+            yield (
+                f"{key_path('link', index, 'device')}: either every link has a device or none;"
+                f" {key_path('link', 0)} has {links[0].device or 'none'}"
+            )
+        if isinstance(link, CommandLink) and link.redial.max < link.redial.first:
+            key = key_path("link", index, "redial", "max")
+            yield f"{key}: is less than first, from which the delay grows"
+    yield from _hold_problems(links)
+
+
+def _hold_problems(links: Sequence[LinkSection]) -> Iterator[str]:
+    dialling = [index for index, link in enumerate(links) if isinstance(link, CommandLink)]
+    for index in dialling[1:]:
+        if "hold" in links[index].model_fields_set:
+            yield (
+                f"{key_path('link', index, 'hold')}: packets wait in one queue for all links;"
+                f" its bounds are those at {key_path('link', dialling[0])}, the first that dials"
+            )
+
+
+def line_warnings(file: RouterFile) -> Iterator[str]:
+    """Yield what a sound file says without effect."""
+    yield from _policy_warnings(file.policy)
+    budget = file.budget
+    periods = (budget.per_hour, budget.per_day, budget.per_month)
+    limited = any(period != AllowanceSection() for period in periods)
+    if limited and not any(link.metered for link in file.link):
+        yield "budget: is without effect; no link is metered"
+    if file.schedule and not any(link.mode is Mode.ON_DEMAND for link in file.link):
+        yield "schedule: is without effect; no link is on-demand"
+
+
+def _policy_warnings(rules: Sequence[PolicySection]) -> Iterator[str]:
+    for index, rule in enumerate(rules):
+        if rule.hold is not None and not (rule.action.raises or rule.action.holds):
+            yield (
+                f"{key_path('policy', index, 'hold')}: is without effect;"
+                f' "{rule.action.value}" never holds a line'
+            )

@@ -1,0 +1,206 @@
+"""Traffic that wants a line: who may have one, by which rule, what raises it, and what waits.
+
+Theory of operation. Each packet for the line is judged by its host's right and, once per session,
+by the policy. While a line is up that decides whether the session may open and whether it holds
+the line. While none is up it decides whether the packet raises one: then it waits as it came, not
+yet translated, in the hold queue, and with it all that other hosts send which deserves a line. Up,
+the queue is emptied in order and every packet judged as if it had just arrived; so it gets the
+address that the provider has given. When no line comes, those who wait are told so.
+
+Traffic that does not deserve a line never waits: by the time the line is up it would be of no use,
+and it would take the place of what is. Later fragments have no ports and so nothing to be judged
+by: they raise nothing, and wait when a line is coming. A host that may only use the line may wait
+for one that somebody else is raising.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from router.arrival import Arrival
+from router.departure import Refusal
+from router.devices import Neighbours, Rng
+from router.link.calendar import Calendar
+from router.link.hold_queue import Held, HoldQueue
+from router.link.links import Links, NoLink
+from router.link.policy import Policy
+from router.link.rights import Rights
+from router.link.rows import Holding
+from router.link.types import Action, Cause, LinksConfig, PolicyRule, Right, Trigger
+from router.notation import describe_packet
+from router.reasons import Reason
+from router.wire.address import format_address
+from router.wire.icmpv4 import Type, Unreachable
+from router.wire.ipv4 import PROTO_TCP
+from router.wire.vnet import VNET_HEADER_LENGTH
+
+__all__ = ["Demand", "Judgement", "TurnedAway"]
+
+
+def _denied(reason: Reason) -> Refusal:
+    return Refusal(reason, Type.UNREACHABLE, Unreachable.ADMINISTRATIVELY_PROHIBITED)
+
+
+def _no_way(reason: Reason) -> Refusal:
+    return Refusal(reason, Type.UNREACHABLE, Unreachable.HOST)
+
+
+_NEVER = _denied(Reason.HOST_REFUSED)
+_ONLY_USES = _denied(Reason.MAY_NOT_RAISE)
+_REJECTED = _denied(Reason.REJECTED)
+_DENIED = _denied(Reason.LINE_DENIED)
+_FAILED = _no_way(Reason.LINE_FAILED)
+_EXPIRED = _no_way(Reason.WAITED_TOO_LONG)
+_PUSHED_OUT = _no_way(Reason.PUSHED_OUT)
+_IGNORED = _no_way(Reason.IGNORED)
+
+
+class Judgement(NamedTuple):
+    """What a packet of a LAN host may do with the line, and by which rule."""
+
+    right: Right
+    rule: PolicyRule
+
+
+class TurnedAway(NamedTuple):
+    """A frame that has waited for nothing, and what its host is told."""
+
+    frame: bytes
+    refusal: Refusal
+
+
+class Demand:
+    """Rights, policy, hold queue and links, composed."""
+
+    def __init__(
+        self,
+        config: LinksConfig,
+        calendar: Calendar,
+        *,
+        rng: Rng,
+        neighbours: Neighbours,
+        now: float,
+    ) -> None:
+        self.links = Links(config, calendar, rng=rng, now=now)
+        self._calendar = calendar
+        self._policy = Policy(config.demand.rules)
+        self._rights = Rights(config.demand.hosts, config.demand.default_right, neighbours)
+        self._queue = HoldQueue(config.hold)
+        self._last_trigger: Trigger | None = None
+
+    # Judging
+
+    def judge(self, packet: bytes, host: int, now: float, *, outbound: bool = True) -> Judgement:
+        """Return what a packet may do; inbound ones are shown as their LAN host sees them."""
+        right = self._rights.right_of(host, self._calendar.local(now))
+        return Judgement(right, self._policy.choose(packet, outbound=outbound))
+
+    def admit(self, arrival: Arrival) -> PolicyRule | Refusal:
+        """Return the rule by which a packet from the LAN may open a session now."""
+        right, rule = self._judge_arrival(arrival)
+        if right is Right.NEVER:
+            return _NEVER
+        return _REJECTED if rule.action is Action.REJECT else rule
+
+    def _judge_arrival(self, arrival: Arrival) -> Judgement:
+        packet = arrival.packet
+        raw = bytes(packet.buffer[packet.start : packet.end])
+        return self.judge(raw, packet.source, arrival.now)
+
+    # Waiting
+
+    def wait(self, arrival: Arrival) -> Refusal | Reason | list[Held]:
+        """Let a packet wait for a line, raised for it if need be, or return why not.
+
+        Returns what it has pushed out of the queue. A bare reason is one for silence.
+        """
+        right, rule = self._judge_arrival(arrival)
+        if right is Right.NEVER:
+            return _NEVER
+        if rule.action is Action.REJECT:
+            return _REJECTED
+        coming = self.links.is_coming
+        later_fragment = bool(arrival.packet.fragment_offset)
+        if not rule.action.raises or (later_fragment and not coming):
+            return Reason.IGNORED if arrival.packet.protocol == PROTO_TCP else _IGNORED
+        if not coming:
+            if right is Right.MAY_USE:
+                return _ONLY_USES
+            no_link = self._request(arrival, rule)
+            if no_link is not None:
+                return _DENIED if no_link.denied else _FAILED
+        packet = arrival.packet
+        frame = bytes(packet.buffer[: packet.end])
+        pushed_out = self._queue.put(frame, packet.source, arrival.now)
+        self.links.note_lost(len(pushed_out))
+        return pushed_out
+
+    def _request(self, arrival: Arrival, rule: PolicyRule) -> NoLink | None:
+        packet = arrival.packet
+        self._last_trigger = Trigger(
+            Cause.DEMAND,
+            by=self._rights.name_of(packet.source),
+            host=format_address(packet.source),
+            mac=self._rights.mac_of(packet.source),
+            packet=describe_packet(bytes(packet.buffer[packet.start : packet.end])),
+            rule=f"{rule} ({rule.origin})",
+            grace_s=rule.hold_s,
+        )
+        return self.links.request(self._last_trigger, arrival.now)
+
+    def release(self, now: float) -> list[bytes]:
+        """Return the frames that have waited, in order, now that a line is up."""
+        held = self._queue.take_all()
+        if held:
+            self.links.note_sent(len(held), waited_s=now - held[0].arrived_at)
+        return [one.frame for one in held]
+
+    def turn_away(self, now: float) -> list[TurnedAway]:
+        """Return what has waited for too long, and everything once no line is coming any more.
+
+        When an attempt has failed and another link may take over, it is asked to.
+        """
+        late = [TurnedAway(one.frame, _EXPIRED) for one in self._queue.expire(now)]
+        self.links.note_lost(len(late))
+        if not len(self._queue) or self.links.is_coming or self.links.active is not None:
+            return late
+        no_link = self.links.why_not(now)
+        if self.links.has_failed and self._last_trigger is not None:
+            no_link = self.links.request(self._last_trigger, now)
+            if no_link is None:
+                return late
+        refusal = _DENIED if no_link is not None and no_link.denied else _FAILED
+        rest = [TurnedAway(one.frame, refusal) for one in self._queue.take_all()]
+        self.links.note_lost(len(rest))
+        return late + rest
+
+    @staticmethod
+    def pushed_out(held: list[Held]) -> list[TurnedAway]:
+        """Return what newcomers have pushed out of the queue, and what its hosts are told."""
+        return [TurnedAway(one.frame, _PUSHED_OUT) for one in held]
+
+    @property
+    def waiting(self) -> int:
+        """How many packets wait."""
+        return len(self._queue)
+
+    # Time and views
+
+    def set_civil_offset(self, offset_s: float, now: float) -> None:
+        """Correct civil time, which is `now` plus this."""
+        self._calendar = replace(self._calendar, offset_s=offset_s)
+        self.links.set_calendar(self._calendar, now)
+
+    def next_deadline(self) -> float | None:
+        """Return when the queue has a packet that has waited for too long."""
+        return self._queue.next_deadline()
+
+    def holding(self, now: float) -> Holding:
+        """Return what waits for a line and what holds one."""
+        name_of = self._rights.name_of
+        waiting = self._queue.rows(now, name_of, _describe_frame)
+        holders = self.links.holder_rows(now, name_of)
+        return Holding(waiting, holders, self.links.leases.rows(now))
+
+
+def _describe_frame(frame: bytes) -> str:
+    return describe_packet(frame[VNET_HEADER_LENGTH:])
