@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 from pyroute2 import NetlinkError
 
+from router.config import CommandLink, StaticLink, load
 from router.errors import RouterError
 from router.host.machine import netns
 from router.lab import build, files, process, registry, topology
+from router.lab.dial import Provider
 from router.lab.registry import Lab
+from router.link.types import Mode
 
 pytestmark = [pytest.mark.net, pytest.mark.slow]
 
@@ -38,7 +41,7 @@ def name() -> Iterator[str]:
 def lab() -> Iterator[Lab]:
     name = _new_name()
     try:
-        yield build.up(name)
+        yield build.up(name, line=None)
     finally:
         _remove(name)
 
@@ -47,11 +50,45 @@ def test_it_is_up_and_then_gone(name: str) -> None:
     said = _postroad("lab", "up", "--name", name)
     assert said.returncode == 0, said.stderr
     lab = registry.find(name)
+    assert not topology.line_is_up(lab.namespace("internet"))
     assert f"postroad lab exec --name {name} alice" in said.stdout
     assert all(netns.exists(lab.namespace(node)) for node in topology.NODES)
     assert all(process.is_alive(one) for one in lab.processes)
     assert _postroad("lab", "down", "--name", name).returncode == 0
     assert _remains(lab) == []
+
+
+def test_the_line_takes_and_lasts_as_long_as_one_likes(name: str) -> None:
+    said = _postroad("lab", "up", "--name", name, "--dial-time", "1s", "--idle", "2s")
+    assert said.returncode == 0, said.stderr
+    lab = registry.find(name)
+    assert Provider.load(files.provider_file(lab)).dial_s == 1
+    (link,) = load(lab.config).links
+    assert isinstance(link, CommandLink)
+    assert (link.idle_timeout, link.mode, link.dial_timeout) == (2, Mode.ON_DEMAND, 61)
+    assert _exec(lab, "alice", "ping", "-c1", "-W5", topology.SERVER).returncode == 0
+
+
+def test_a_lab_without_dialling_is_up_at_once(lab: Lab) -> None:
+    assert topology.line_is_up(lab.namespace("internet"))
+    assert not files.provider_file(lab).exists()
+    (link,) = load(lab.config).links
+    assert isinstance(link, StaticLink)
+    assert str(link.address) == f"{topology.EXTERNAL}/{topology.WAN_PREFIX}"
+
+
+def test_a_lab_without_dialling_by_the_command_line(name: str) -> None:
+    assert _postroad("lab", "up", "--name", name, "--static").returncode == 0
+    lab = registry.find(name)
+    assert _exec(lab, "alice", "ping", "-c1", "-W1", topology.SERVER).returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--dial-time", "--idle"])
+def test_a_span_that_is_none_is_bad_usage(name: str, option: str) -> None:
+    said = _postroad("lab", "up", "--name", name, option, "soon")
+    assert said.returncode == 2
+    assert "'soon' is not a duration such as" in said.stderr
+    assert name not in {one.name for one in registry.every()}
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 255])
@@ -113,7 +150,7 @@ def test_a_name_is_used_once(lab: Lab) -> None:
 
 
 def test_two_labs_do_not_meet(lab: Lab, name: str) -> None:
-    other = build.up(name)
+    other = build.up(name, line=None)
     page = f"http://{topology.EXTERNAL}/"
     for one in (lab, other):
         assert "You are 203.0.113.2" in _exec(one, "alice", "curl", "-sS", page).stdout
