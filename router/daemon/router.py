@@ -135,6 +135,8 @@ class _Router:
         supervisor = LineSupervisor(backends(self._config), self._plumbing, self._report)
         attendant = Attendant(self._dataplane, supervisor, self._events, ledger, metered)
         self._attendant = attendant
+        for tun in (self._lan, self._wan):
+            _log.info("%s ready", tun.name)
         collect_young_only()
         self._dataplane.start()  # before signals are let in: its thread never takes any
         books = asyncio.create_task(attendant.keep_books())

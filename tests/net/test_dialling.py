@@ -172,11 +172,11 @@ def test_three_connections_when_the_line_comes_back(site: Site, address: str, fa
     up_at = time.time()
     if fate == "kept":
         go.touch()
-    lines = eventually(
-        lambda: [line for line in told.read_text().splitlines() if line.split()[0] == fate][2:],
+    last = eventually(
+        lambda: re.findall(rf"^{fate} \S+\n", told.read_text(), re.MULTILINE)[2:],
         f"three times {fate}",
     )
-    assert float(lines[0].split()[1]) - up_at < 1.0
+    assert float(last[0].split()[1]) - up_at < 1.0
     assert re.findall(r"^(?!open)\w+", told.read_text(), re.MULTILINE) == [fate] * 3
 
 
@@ -200,7 +200,7 @@ def test_killed_while_up_the_next_start_tells_the_truth(tmp_path: Path) -> None:
         site.start()
         first = entries(site)[-1]
         assert first["ending"] == "router was killed"
-        assert first["ended_at"] >= first["up_at"]
+        assert first["ended_at"] >= first["up_at"] - 0.001  # two readings of one instant
         assert site.line["state"] in ("UP", "HANGING_UP", "DORMANT")
         after = {row["what"]: row["used"] for row in site.status()["budgets"]}
         assert after["dials"] == before["dials"] == 1
