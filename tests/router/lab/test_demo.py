@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from router.cli import main
-from router.lab import build, demo, process, registry
+from router.lab import build, demo, dialling, process, registry, ride
+from router.lab.dial import Provider
+from router.lab.files import Line, provider_file
 from router.lab.registry import Lab
 from router.lab.stage import Stage, StepError
 from router.lab.steps import STEPS, Step
@@ -19,16 +22,13 @@ from router.lab.steps import STEPS, Step
 pytestmark = [pytest.mark.net, pytest.mark.slow]
 
 POSTROAD = Path(sysconfig.get_path("scripts")) / "postroad"
-TITLES = [step.title for step in STEPS]
-_KNOCK = 12
-_STILL = (0, 3, _KNOCK, 14, 16)  # what does not need anything to get through
 
 _numbers = count()
 
 
 @pytest.fixture(scope="module")
 def cut_off() -> Iterator[Lab]:
-    """A lab in which nothing finds a way to the router."""
+    """A lab in which nothing finds a way to the router, and whose line is always up."""
     name = f"test-demo-{os.getpid()}-{next(_numbers)}"
     lab = build.up(name, line=None)
     try:
@@ -42,12 +42,30 @@ def cut_off() -> Iterator[Lab]:
         build.down(name)
 
 
+@pytest.fixture(scope="module")
+def engaged() -> Iterator[Lab]:
+    """A lab whose provider's line is always engaged."""
+    name = f"test-demo-{os.getpid()}-{next(_numbers)}"
+    lab = build.up(name, line=Line(dial_s=0.1))
+    try:
+        file = provider_file(lab)
+        replace(Provider.load(file), busy=True).save(file)
+        yield lab
+    finally:
+        build.down(name)
+
+
 def test_every_step_succeeds_and_the_lab_is_gone(capfd: pytest.CaptureFixture[str]) -> None:
     assert _exit_code_of_demo() == 0
     said = capfd.readouterr().out
     assert f"{len(STEPS)} of {len(STEPS)} steps succeeded" in said
     assert "FAILED" not in said
-    for shown in ("$ postroad sessions", "$ postroad mappings", "tcp 25 -> 192.168.1.10"):
+    for shown in (
+        "$ postroad why",
+        "$ postroad sessions",
+        "$ postroad mappings",
+        "tcp 25 -> 192.168.1.10",
+    ):
         assert shown in said
     assert not _has_lab(os.getpid())
 
@@ -61,7 +79,11 @@ def test_a_failed_step_fails_the_demonstration(
     def stumble(_stage: Stage) -> None:
         raise LookupError("nothing there")
 
-    steps = (Step("this one fails", fail), Step("this one stumbles", stumble), STEPS[1])
+    steps = (
+        Step("this one fails", fail),
+        Step("this one stumbles", stumble),
+        Step("this one succeeds", dialling.refuse),
+    )
     monkeypatch.setattr(demo, "STEPS", steps)
     assert _exit_code_of_demo() == 1
     said = capfd.readouterr().out
@@ -115,15 +137,29 @@ def test_interrupted_it_takes_its_lab_down() -> None:
     assert not _has_lab(running.pid)
 
 
-# Some are about what a router that is cut off gives as well: silence, a line that is down.
+# Silence is what a router that is cut off gives as well, and a lease asks nothing of hosts. These
+# are judged below.
 @pytest.mark.parametrize(
     "step",
-    [step for number, step in enumerate(STEPS) if number not in _STILL],
+    [step for step in STEPS if step.perform not in (ride.knock, dialling.lease)],
     ids=lambda step: step.title,
 )
-def test_a_step_fails_where_nothing_gets_through(cut_off: Lab, step: Step) -> None:
+def test_a_step_fails_where_nothing_gets_through(
+    cut_off: Lab, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "_FALLS_WITHIN_S", 0.1)
     with pytest.raises(StepError):
         step.perform(Stage(cut_off))
+
+
+# The two others are about a line that is down.
+@pytest.mark.parametrize("step", [*STEPS[2:5], *STEPS[-5:-1]], ids=lambda step: step.title)
+def test_a_step_fails_without_a_line(
+    engaged: Lab, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialling, "_FALLS_WITHIN_S", 0.1)
+    with pytest.raises(StepError):
+        step.perform(Stage(engaged))
 
 
 def _open_port_81(lab: Lab) -> None:
@@ -138,25 +174,24 @@ def _let_a_private_address_out(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "title", "failure"),
+    ("sabotage", "perform", "failure"),
     [
-        (_open_port_81, TITLES[_KNOCK], "exit code 0 instead of 28"),
-        (_let_a_private_address_out, TITLES[-1], "none of them bears a private address"),
+        (_open_port_81, ride.knock, "exit code 0 instead of 28"),
+        (_let_a_private_address_out, ride.look_for_leaks, "none of them bears a private address"),
     ],
     ids=["a port more is open", "a packet leaves untranslated"],
 )
 def test_a_step_fails_where_too_much_gets_through(
-    sabotage: Callable[[Lab], None], title: str, failure: str
+    sabotage: Callable[[Lab], None], perform: Callable[[Stage], None], failure: str
 ) -> None:
     name = f"test-demo-{os.getpid()}-{next(_numbers)}"
     lab = build.up(name, line=None)
     try:
         with demo.recorded(lab):
-            for _ in STEPS:
-                _in(lab, "alice", "ping", "-c", "1", "198.51.100.10")
+            _in(lab, "alice", "ping", "-c", "1", "198.51.100.10")
             sabotage(lab)
         with pytest.raises(StepError, match=failure):
-            STEPS[TITLES.index(title)].perform(Stage(lab))
+            perform(Stage(lab))
     finally:
         build.down(name)
 
