@@ -32,7 +32,7 @@ def cut_off() -> Iterator[Lab]:
     name = f"test-demo-{os.getpid()}-{next(_numbers)}"
     lab = build.up(name, line=None)
     try:
-        for node in ("alice", "bob"):
+        for node in ("alice", "bob", "mail"):
             _in(lab, node, "ip", "route", "replace", "unreachable", "default")
             _in(lab, node, "ip", "route", "add", "unreachable", "192.168.1.1")
         _in(lab, "internet", "ip", "route", "add", "unreachable", "203.0.113.2")
