@@ -99,7 +99,19 @@ class Demand:
         right, rule = self._judge_arrival(arrival)
         if right is Right.NEVER:
             return _NEVER
-        return _REJECTED if rule.action is Action.REJECT else rule
+        return (
+            _REJECTED
+            if rule.action is Action.REJECT
+            else self.in_force(rule, arrival.packet.source)
+        )
+
+    def in_force(self, rule: PolicyRule, host: int) -> PolicyRule:
+        """Return the rule that a session of a host gets: while the host has a lease, to hold nothing.
+
+        It says by its lease how long it needs the line, and its sessions are not to say otherwise
+        when the lease has ended.
+        """
+        return replace(rule, action=Action.IGNORE) if self.links.leases.covers(host) else rule
 
     def _judge_arrival(self, arrival: Arrival) -> Judgement:
         packet = arrival.packet
@@ -122,9 +134,9 @@ class Demand:
         later_fragment = bool(arrival.packet.fragment_offset)
         if not rule.action.raises or (later_fragment and not coming):
             return Reason.IGNORED if arrival.packet.protocol == PROTO_TCP else _IGNORED
-        if not coming:
-            if right is Right.MAY_USE:
-                return _ONLY_USES
+        if right is Right.MAY_USE and not coming:
+            return _ONLY_USES
+        if right is Right.MAY_DIAL and not later_fragment and self.links.needs_raising:
             no_link = self._request(arrival, rule)
             if no_link is not None:
                 return _DENIED if no_link.denied else _FAILED

@@ -97,7 +97,8 @@ class Lines:
 
         One that a stranger has opened waits for the LAN's host to say that it means it.
         """
-        if session.direction is Direction.HAIRPIN or arrival.is_icmp_error:
+        turns_back = self._nat.owns(session.remote.address)  # no packet of it uses the line
+        if turns_back or session.direction is Direction.HAIRPIN or arrival.is_icmp_error:
             return
         if session.direction is Direction.INBOUND and not session.answered:
             return
@@ -105,7 +106,7 @@ class Lines:
             packet = arrival.packet
             shown = bytes(packet.buffer[packet.start : packet.end])
             judged = self._demand.judge(shown, session.host, arrival.now, outbound=outbound)
-            session.rule = judged.rule
+            session.rule = self._demand.in_force(judged.rule, session.host)
         name = self._name_of(session)
         self._links.hold(name, session, session.rule, arrival.now)
         if not outbound and session.direction is Direction.OUTBOUND:

@@ -6,7 +6,7 @@ down; the oldest such lease gives the reason. Whoever repeats himself replaces h
 his place. A lease whose time is over is gone for its holder at once, and leaves the accounts with
 `expire`.
 
-The flows of a host that has a lease are not activity: hence `covers`, which is asked per packet.
+The flows of a host that has a lease are not activity: hence `covers`, which is asked per session.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,8 @@
 
 Theory of operation. The links are an ordered list. The first that is up is *active*: new sessions
 go out by it. Traffic raises the first link that is not blocked and not proven dead; those behind
-it stand by until every link before them is dead, however many packets want out. A dead link that
+it stand by until every link before them is dead, however many packets want out. That a dead one is
+being tried again is nothing to wait for while there is another to raise. A dead link that
 traffic raises is tried again, as its redial delay allows, while one behind it carries; once it is
 up, the sessions on the other stay until they end, or are cut, as that one's `recovery` says.
 
@@ -92,6 +93,12 @@ class Links:
         return any(machine.is_on_its_way for machine in self.machines)
 
     @property
+    def needs_raising(self) -> bool:
+        """Whether traffic is to raise a link: none is coming, or only dead ones are tried again."""
+        hopeful = any(each.is_on_its_way and not each.is_dead for each in self.machines)
+        return not hopeful and (not self.is_coming or self._candidate() is not None)
+
+    @property
     def has_failed(self) -> bool:
         """Whether the last thing that happened to the links is that an attempt failed."""
         latest = max(self.machines, key=lambda machine: machine.since)
@@ -101,7 +108,7 @@ class Links:
 
     def request(self, trigger: Trigger, now: float) -> "NoLink | None":
         """Raise a link for traffic; return None if it may wait for one, else why not."""
-        if self.is_coming:
+        if not self.needs_raising:
             return None
         candidate = self._candidate()
         if candidate is not None:

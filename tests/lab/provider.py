@@ -50,7 +50,17 @@ from tests.lab.links import NoNeighbours, a_forwarder
 from tests.lab.network import LINE, Router, Seen
 from tests.lab.network import rules as forward_rules
 
-__all__ = ["STEADY", "Busy", "FakeProvider", "NoAnswer", "Office", "RefusedLogin", "Up", "policy"]
+__all__ = [
+    "STEADY",
+    "Busy",
+    "FakeProvider",
+    "NoAnswer",
+    "Office",
+    "Outcome",
+    "RefusedLogin",
+    "Up",
+    "policy",
+]
 
 STEADY = RedialConfig(jitter=0.0)
 _SHARED = {field.name for field in fields(LinksConfig)} - {"links", "demand"}

@@ -171,8 +171,8 @@ def test_15_who_may_not_dial_does_not_whatever_runs_on_it() -> None:
     office = Office(hosts=[printer])
     update = f"tcp {CAROL}:4000 > {WEB}:443 S"
     assert office.lan(update) == [f"lan prohibited {ROUTER} > {CAROL} ({update})"]
-    connect(office)
-    assert office.lan(update) == [f"wan tcp {LINE}:4000 > {WEB}:443 S"] or True
+    connect(office, f"{ALICE}:4001")
+    assert office.lan(update) == [f"wan tcp {LINE}:4000 > {WEB}:443 S"]
     assert office.rises[0].trigger.host == ALICE
 
 
@@ -244,3 +244,14 @@ def test_19_a_line_that_is_to_stay_stays() -> None:
     office.wait(24 * 3600)
     assert office.state() == "UP"
     assert len(office.rises) == 1
+
+
+def test_09_what_turns_back_to_the_lan_does_not_hold_the_line() -> None:
+    """Nothing of it passes the line, however long it goes on."""
+    office = Office(forwards=f"udp 5000 -> {MAIL}")
+    connect(office)
+    for _ in range(17):
+        office.wait(10)
+        office.lan(f"udp {ALICE}:4000 > {LINE}:5000")
+    office.wait(12)
+    assert office.state() == "DORMANT"
