@@ -99,14 +99,12 @@ class Demand:
         right, rule = self._judge_arrival(arrival)
         if right is Right.NEVER:
             return _NEVER
-        return (
-            _REJECTED
-            if rule.action is Action.REJECT
-            else self.in_force(rule, arrival.packet.source)
-        )
+        if rule.action is Action.REJECT:
+            return _REJECTED
+        return self.in_force(rule, arrival.packet.source)
 
     def in_force(self, rule: PolicyRule, host: int) -> PolicyRule:
-        """Return the rule that a session of a host gets: while the host has a lease, to hold nothing.
+        """Return the rule that a host's session gets: while the host has a lease, it holds nothing.
 
         It says by its lease how long it needs the line, and its sessions are not to say otherwise
         when the lease has ended.

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -72,14 +73,23 @@ async def admit(listener: socket.socket, server: web.Server, bounds: Bounds) -> 
 
 
 async def _accept(listener: socket.socket) -> tuple[socket.socket, object]:
-    """Accept a connection; one that comes just when nobody waits any more is closed."""
-    accepting = asyncio.ensure_future(asyncio.get_running_loop().sock_accept(listener))
+    """Accept a connection, without a moment in which nobody has it: what is cancelled waits."""
+    while True:
+        await _readable(listener)
+        with suppress(BlockingIOError):  # it has gone meanwhile
+            connection, peer = listener.accept()
+            connection.setblocking(False)
+            return connection, peer
+
+
+async def _readable(listener: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(listener, ready.set)
     try:
-        return await accepting
-    except asyncio.CancelledError:
-        if accepting.done() and not accepting.cancelled() and accepting.exception() is None:
-            accepting.result()[0].close()
-        raise
+        await ready.wait()
+    finally:
+        loop.remove_reader(listener)
 
 
 async def _receive(

@@ -245,15 +245,15 @@ def test_a_listener_out_of_descriptors_recovers(
 ) -> None:
     monkeypatch.setattr(door, "FAILURE_COST_S", 0.01)
     failures = [OSError(24, "Too many open files")] * 3
-    accept = served.loop.sock_accept
+    accept = socket.socket.accept
 
-    async def sometimes(sock: socket.socket) -> tuple[socket.socket, object]:
+    def sometimes(listener: socket.socket) -> tuple[socket.socket, object]:
         if failures:
             raise failures.pop()
-        return await accept(sock)
+        return accept(listener)
 
-    served.loop.sock_accept = sometimes  # type: ignore[method-assign]
-    for _ in range(2):  # the first one is waited for already
+    monkeypatch.setattr(socket.socket, "accept", sometimes)
+    for _ in range(2):
         assert served.client.get("status")["version"] == "9"
     assert failures == []
     assert "cannot accept a connection: Too many open files" in caplog.text
