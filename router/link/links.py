@@ -3,9 +3,9 @@
 Theory of operation. The links are an ordered list. The first that is up is *active*: new sessions
 go out by it. Traffic raises the first link that is not blocked and not proven dead; those behind
 it stand by until every link before them is dead, however many packets want out. That a dead one is
-being tried again is nothing to wait for while there is another to raise. A dead link that
-traffic raises is tried again, as its redial delay allows, while one behind it carries; once it is
-up, the sessions on the other stay until they end, or are cut, as that one's `recovery` says.
+tried again is nothing to wait for while there is another to raise. A dead link is tried again, as
+its redial delay allows, while one behind it carries; once it is up, the sessions on the other stay
+until they end, or are cut, as that one's `recovery` says.
 
 What blocks a link is asked anew at every step: somebody took it down to stay down; its hours, the
 budget or the breaker (`router.link.limits`); links before it. A link that is up falls when its
@@ -108,10 +108,7 @@ class Links:
 
     def request(self, trigger: Trigger, now: float) -> "NoLink | None":
         """Raise a link for traffic; return None if it may wait for one, else why not."""
-        if not self.needs_raising:
-            return None
-        candidate = self._candidate()
-        if candidate is not None:
+        if self.needs_raising and (candidate := self._candidate()) is not None:
             candidate.raise_(trigger, now)
             self.settle(now)
         return None if self.is_coming else self._refusal(now)

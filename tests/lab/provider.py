@@ -153,6 +153,10 @@ class _Simulation(Simulation):
         """Ask as the control side does; return the answer and what leaves for it."""
         return question(self.forwarder.lines, self.now), self._collect()
 
+    def next_due(self) -> float:
+        """Return when something happens by itself; inf for never."""
+        return self._next()
+
 
 def policy(text: str, action: Action, hold_s: float | None = None) -> PolicyRule:
     """A rule of the configuration, compiled."""

@@ -65,7 +65,7 @@ def test_25_nobody_waits_for_a_dead_primary_that_is_tried_again() -> None:
 
 def recovering(recovery: Recovery) -> Office:
     """An office that works over LTE, its fibre about to come back."""
-    outcomes = [Up(2, FIBRE, lost_after_s=600.0), NoAnswer(), NoAnswer(), NoAnswer(), Up(2, FIBRE)]
+    outcomes: list[Outcome] = [Up(2, FIBRE, lost_after_s=600.0), *[NoAnswer()] * 3, Up(2, FIBRE)]
     office = an_office(*outcomes, recovery=recovery)
     office.wait(850)
     assert connect(office) == f"{LTE}:4000"

@@ -1,9 +1,9 @@
 """Complaints 1 to 6: the first packet, and an address that is another one after a redial."""
 
 import pytest
+from scapy.layers.inet import TCP
 
 from router.link.types import LinkConfig
-from tests.lab.packets import TCP
 from tests.lab.provider import STEADY, FakeProvider, NoAnswer, Office, Up
 from tests.simulation.talks import ALICE, BOB, CAROL, DNS, ROUTER, WEB, ask_name, close, connect
 

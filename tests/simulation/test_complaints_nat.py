@@ -1,8 +1,9 @@
 """Complaints 28 to 36: what a NAT on such a line is blamed for."""
 
+from scapy.layers.inet import TCP
+
 from router.link.types import LinkConfig
 from router.nat.types import Limits
-from tests.lab.packets import TCP
 from tests.lab.provider import STEADY, FakeProvider, NoAnswer, Office, Up
 from tests.simulation.talks import ALICE, BOB, DNS, MAIL, ROUTER, WEB, ask_name, connect
 
