@@ -22,10 +22,11 @@ from router.devices import Neighbours, Rng
 from router.link.calendar import Calendar
 from router.link.hold_queue import Held, HoldQueue
 from router.link.links import Links, NoLink
+from router.link.messages import Trigger
 from router.link.policy import Policy
 from router.link.rights import Rights
 from router.link.rows import Holding
-from router.link.types import Action, Cause, LinksConfig, PolicyRule, Right, Trigger
+from router.link.types import Action, Cause, LinksConfig, PolicyRule, Right
 from router.notation import describe_packet
 from router.reasons import Reason
 from router.wire.address import format_address
@@ -173,11 +174,12 @@ class Demand:
         self.links.note_lost(len(late))
         if not len(self._queue) or self.links.is_coming or self.links.active is not None:
             return late
-        no_link = self.links.why_not(now)
         if self.links.has_failed and self._last_trigger is not None:
             no_link = self.links.request(self._last_trigger, now)
             if no_link is None:
                 return late
+        else:
+            no_link = self.links.why_not(now)
         refusal = _DENIED if no_link is not None and no_link.denied else _FAILED
         rest = [TurnedAway(one.frame, refusal) for one in self._queue.take_all()]
         self.links.note_lost(len(rest))

@@ -21,8 +21,9 @@ from router.devices import Side, Verdict
 from router.fastpath import RewriteCache
 from router.link.budget import Use
 from router.link.leases import LeaseRight
+from router.link.messages import Report, Signal
 from router.link.rows import BudgetRow, Holding, LinkRow
-from router.link.types import PolicyRule, Report, Signal
+from router.link.types import PolicyRule
 from router.nat.deadlines import earlier
 from router.nat.farewell import farewell
 from router.nat.nat import Nat

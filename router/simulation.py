@@ -13,7 +13,7 @@ from typing import Protocol
 from router.departure import Transmit
 from router.devices import Side, Verdict
 from router.forwarder import Forwarder
-from router.link.types import Dial, HangUp, Report, Rise, Signal
+from router.link.messages import Dial, HangUp, Report, Rise, Signal
 
 __all__ = ["Provider", "Simulation"]
 

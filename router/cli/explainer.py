@@ -22,7 +22,8 @@ from router.devices import Side, Verdict
 from router.forwarder import Forwarder, ForwarderConfig
 from router.link.calendar import Calendar
 from router.link.holds import UNANSWERED_S
-from router.link.types import Addressed, Cause, Dial, LinksConfig, Mode, PolicyRule
+from router.link.messages import Addressed, Dial
+from router.link.types import Cause, LinksConfig, Mode, PolicyRule
 from router.nat.table import Session
 from router.nat.types import DefaultHost, ForwardRule
 from router.notation import describe_packet

@@ -5,14 +5,7 @@ from collections.abc import Iterator
 from router.cli.tables import duration
 from router.config import CommandLink, Config, HostSection, StaticLink
 from router.config.hours import format_span
-from router.link.types import (
-    Allowance,
-    LinksConfig,
-    Mode,
-    Recovery,
-    RedialConfig,
-    Right,
-)
+from router.link.types import Allowance, LinksConfig, Mode, Recovery, RedialConfig, Right
 from router.units import format_size
 from router.wire.address import format_address
 

@@ -18,7 +18,8 @@ from router.host.dataplane.protocols import Forwarder
 from router.host.ledger.ledger import AsyncLedger
 from router.host.ledger.recorder import HEARTBEAT_S
 from router.host.lines.supervisor import LineSupervisor
-from router.link.types import Cause, Rise, Signal, StateChange, Warned
+from router.link.messages import Rise, Signal, StateChange, Warned
+from router.link.types import Cause
 
 __all__ = ["Attendant", "civil_offset", "wall"]
 

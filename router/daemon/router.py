@@ -46,7 +46,7 @@ from router.host.machine.journal import Journal
 from router.host.machine.lock import instance_lock
 from router.host.machine.plumbing import Plumbing
 from router.link.calendar import Calendar
-from router.link.types import Report, Signal
+from router.link.messages import Report, Signal
 from router.wire.address import format_address
 
 __all__ = ["run"]

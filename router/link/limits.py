@@ -11,14 +11,12 @@ from math import inf
 from router.link.breaker import Breaker
 from router.link.budget import Budget, Use
 from router.link.calendar import Calendar
+from router.link.messages import Rise
 from router.link.rows import BudgetRow
 from router.link.schedule import Schedule
-from router.link.types import Cause, Ending, LinkConfig, LinksConfig, Mode, Rise
+from router.link.types import Cause, LinkConfig, LinksConfig, Mode
 
-__all__ = ["AUTOMATIC", "FAILURES", "Limits"]
-
-AUTOMATIC = frozenset({Cause.DEMAND, Cause.LEASE, Cause.PERMANENT, Cause.RECONNECT, Cause.RECOVERY})
-FAILURES = frozenset({Ending.FAILED, Ending.TIMED_OUT})
+__all__ = ["Limits"]
 
 
 class Limits:
@@ -60,12 +58,12 @@ class Limits:
         """Account for an attempt that begins, a line that is up, a rise that ends."""
         if not link.metered:
             return
-        automatic = rise.trigger.cause in AUTOMATIC
+        automatic = rise.trigger.cause.is_automatic
         if rise.ended_at is not None:
             self._budget.line_down(link.name, now)
             if rise.up_at is not None and rise.trigger.cause is Cause.DEMAND:
                 self._breaker.ended(now, useful=useful)
-            elif automatic and rise.ending in FAILURES:
+            elif automatic and rise.ending is not None and rise.ending.is_failure:
                 self._breaker.failed(now)
         elif rise.up_at is not None:
             self._budget.line_up(link.name, now)

@@ -28,24 +28,11 @@ from router.link.budget import Use
 from router.link.calendar import Calendar
 from router.link.holds import Flow, Holds
 from router.link.leases import Leases
-from router.link.limits import AUTOMATIC, Limits
+from router.link.limits import Limits
 from router.link.machine import LinkMachine
+from router.link.messages import Addressed, Report, Rise, Signal, Trigger, Warned
 from router.link.rows import BudgetRow, HolderRow, LinkRow
-from router.link.types import (
-    Addressed,
-    Cause,
-    Ending,
-    LinksConfig,
-    Mode,
-    PolicyRule,
-    Recovery,
-    Report,
-    Rise,
-    Signal,
-    State,
-    Trigger,
-    Warned,
-)
+from router.link.types import Cause, Ending, LinksConfig, Mode, PolicyRule, Recovery, State
 from router.wire.address import format_address
 
 __all__ = ["Links", "NoLink"]
@@ -101,8 +88,12 @@ class Links:
     @property
     def has_failed(self) -> bool:
         """Whether the last thing that happened to the links is that an attempt failed."""
-        latest = max(self.machines, key=lambda machine: machine.since)
-        return latest.failures > 0 and latest.state not in _RAISABLE
+        return self._latest.failures > 0 and self._latest.state not in _RAISABLE
+
+    @property
+    def _latest(self) -> LinkMachine:
+        """The link to which something has happened last."""
+        return max(self.machines, key=lambda machine: machine.since)
 
     # Traffic
 
@@ -145,10 +136,6 @@ class Links:
             return idle_s
         return min(rule.hold_s, idle_s) if rule.is_shipped else rule.hold_s
 
-    def is_held(self, name: str, flow: Flow) -> bool:
-        """Whether the flow holds the link."""
-        return self._holds[name].is_held(flow)
-
     def note_sent(self, count: int, *, waited_s: float) -> None:
         """Enter packets that have waited for the active link and were sent by it."""
         if (active := self.active) is not None:
@@ -157,7 +144,7 @@ class Links:
     def note_lost(self, count: int) -> None:
         """Enter packets that have waited in vain for whichever link was the last to be raised."""
         if count:
-            max(self.machines, key=lambda machine: machine.since).account(lost=count)
+            self._latest.account(lost=count)
 
     def note_answer(self, name: str) -> None:
         """Note that something asked over the link was answered."""
@@ -291,7 +278,7 @@ class Links:
         manual = self._limits.mode(machine.config, now) is Mode.MANUAL
         if over:
             self._drop(machine, Ending.BUDGET, now, by="budget", detail=over)
-        elif manual and machine.cause in AUTOMATIC:
+        elif manual and machine.cause is not None and machine.cause.is_automatic:
             self._drop(machine, Ending.SCHEDULE, now, by="schedule", detail="its hours are over")
         elif not self._is_kept(machine, now) and machine.falls_at(now) <= now:
             self._drop(machine, Ending.IDLE, now, by="idle timer", detail="nothing held it")

@@ -22,25 +22,22 @@ from enum import Enum
 from math import floor, inf
 
 from router.devices import Rng
-from router.link.redial import Redial
-from router.link.types import (
+from router.link.messages import (
     Addressed,
-    Cause,
     Closed,
     Connected,
     Dial,
-    Ending,
     Failed,
     HangUp,
-    LinkConfig,
     Lost,
     Report,
     Rise,
     Signal,
-    State,
     StateChange,
     Trigger,
 )
+from router.link.redial import Redial
+from router.link.types import Cause, Ending, LinkConfig, State
 from router.wire.address import format_address
 
 __all__ = ["TRANSITIONS", "Act", "Event", "LinkMachine"]
@@ -108,7 +105,6 @@ _EVENTS = {
 _ON_ITS_WAY = frozenset({_DIA, _NEG})
 _LIVE = frozenset({_DIA, _NEG, _UP})
 _DOWN = frozenset({_OFF, _DOR, _RES})
-_FAILURES = frozenset({Ending.FAILED, Ending.TIMED_OUT})
 
 
 class LinkMachine:
@@ -197,7 +193,8 @@ class LinkMachine:
         A line that hangs up is raised again when it is down, unless it hangs up because the last
         attempt has failed.
         """
-        if self.state is State.HANGING_UP and self._ending not in _FAILURES:
+        failed = self._ending is not None and self._ending.is_failure
+        if self.state is State.HANGING_UP and not failed:
             self.wanted = trigger
         elif self.state in _DOWN:
             self.wanted = None
@@ -335,7 +332,7 @@ class LinkMachine:
     def _rest(self, now: float) -> None:
         """Close the account of what has ended, and rest for as long as that asks for."""
         ending, rest_s = self._ending or Ending.CARRIER_LOST, 0.0
-        if ending in _FAILURES:
+        if ending.is_failure:
             self.failures += 1
             rest_s = self._redial.after_failure(self.failures)
         elif ending is Ending.CARRIER_LOST:

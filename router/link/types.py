@@ -1,8 +1,6 @@
-"""What the link cores are told once, what backends report to them, and what they signal back.
+"""What the link cores are told once, and the words they use; `router.config` makes it from a file.
 
-All of it is frozen and may cross threads. `router.config` makes the configurations, backends make
-the reports, the control side turns the signals into dialling, events and ledger rows. Instants are
-monotonic seconds, like every `now`.
+All of it is frozen and may cross threads.
 """
 
 from dataclasses import dataclass, field
@@ -12,37 +10,24 @@ from router.devices import Filter
 
 __all__ = [
     "Action",
-    "Addressed",
     "Allowance",
     "BreakerConfig",
     "BudgetConfig",
     "Cause",
-    "Closed",
-    "Connected",
     "DemandConfig",
-    "Dial",
     "Ending",
-    "Failed",
-    "HangUp",
     "HoldLimits",
     "HostRight",
     "LinkConfig",
     "LinksConfig",
-    "Lost",
     "Mode",
     "PolicyRule",
     "Recovery",
     "RedialConfig",
-    "Report",
     "Right",
-    "Rise",
     "ScheduleEntry",
-    "Signal",
     "Span",
     "State",
-    "StateChange",
-    "Trigger",
-    "Warned",
 ]
 
 
@@ -91,6 +76,11 @@ class Cause(Enum):
     RECOVERY = "recovery"  # a better link that was dead is tried again
     FOUND = "found up"  # at start, or raised by somebody else
 
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the router dials by itself, and nobody has said so."""
+        return self not in (Cause.USER, Cause.FOUND)
+
 
 class Ending(Enum):
     """Why a link fell or an attempt ended; the value is what a person reads."""
@@ -105,6 +95,11 @@ class Ending(Enum):
     TIMED_OUT = "timed out"
     REPLACED = "replaced"  # a better link has recovered
     SHUTDOWN = "router stopped"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether an attempt has come to nothing."""
+        return self in (Ending.FAILED, Ending.TIMED_OUT)
 
 
 class Action(Enum):
@@ -140,9 +135,6 @@ class Recovery(Enum):
 
     DRAIN = "drain"  # they stay until they end; new ones go by the better link
     CUT = "cut"  # the backup falls at once and the LAN is told
-
-
-# Told once
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,144 +286,3 @@ class LinksConfig:
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
     schedule: tuple[ScheduleEntry, ...] = ()
-
-
-# Backend to core. `attempt` is that of the `Dial` it answers; late ones are recognised and ignored.
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """There is a carrier; the address is still to come."""
-
-    link: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Addressed:
-    """The line has this address and carries packets up to `mtu` bytes.
-
-    Again while it is up, it has been renumbered. Unasked, somebody else has raised it: then
-    `attempt` is 0.
-    """
-
-    link: str
-    attempt: int
-    address: int
-    mtu: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The attempt came to nothing and the line is down; `why` is one clause for people."""
-
-    link: str
-    attempt: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The line was up and is no more; `why` is one clause for people."""
-
-    link: str
-    attempt: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The line is down because `HangUp` said so."""
-
-    link: str
-    attempt: int
-
-
-Report = Connected | Addressed | Failed | Lost | Closed
-
-
-# Core to control side
-
-
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """Who and what raises a link.
-
-    `by` is a host's name or address, a user, a lease's id. For traffic, `host` is the LAN address
-    as text, `packet` the packet in the words of `explain`, `rule` the policy rule that let it dial.
-    `grace_s` is how long the line stays without anything that holds it; None is its idle timeout.
-    """
-
-    cause: Cause
-    by: str = ""
-    why: str = ""
-    host: str = ""
-    mac: str = ""
-    packet: str = ""
-    rule: str = ""
-    grace_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """The backend is to raise the link and report under this attempt's number (from 1)."""
-
-    link: str
-    attempt: int
-    trigger: Trigger
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """The backend is to take the link down, or to break the attempt off."""
-
-    link: str
-    attempt: int
-    ending: Ending
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """A link went from one state to another; `reason` is one clause, `by` who or what did it."""
-
-    link: str
-    former: State
-    state: State
-    reason: str
-    by: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Rise:
-    """All there is to tell of one attempt or rise; signalled when it begins, is up, and ends.
-
-    `attempt` tells it from others of its link in this run of the router. `waited_s` is the time
-    from the first packet that wanted the line to the address. `held` and `lost` count packets of
-    the hold queue. `kept_by` is what held the line last.
-    """
-
-    link: str
-    attempt: int
-    trigger: Trigger
-    begun_at: float
-    up_at: float | None = None
-    ended_at: float | None = None
-    address: str = ""
-    waited_s: float | None = None
-    held: int = 0
-    lost: int = 0
-    kept_by: str = ""
-    ending: Ending | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something people should know: a budget nearly used up, the breaker open."""
-
-    what: str
-    at: float
-
-
-Signal = Dial | HangUp | StateChange | Rise | Warned

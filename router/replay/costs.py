@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
-from router.link.types import PolicyRule, Rise
+from router.link.messages import Rise
+from router.link.types import PolicyRule
 
 __all__ = ["Costs", "Outcome", "Share"]
 

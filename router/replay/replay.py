@@ -24,17 +24,8 @@ from router.departure import Transmit
 from router.devices import Rng, Side
 from router.forwarder import Forwarder, ForwarderConfig
 from router.link.calendar import Calendar
-from router.link.types import (
-    Addressed,
-    Closed,
-    Dial,
-    HangUp,
-    LinkConfig,
-    Mode,
-    PolicyRule,
-    State,
-    StateChange,
-)
+from router.link.messages import Addressed, Closed, Dial, HangUp, StateChange
+from router.link.types import LinkConfig, Mode, PolicyRule, State
 from router.nat.table import Session
 from router.nat.types import DefaultHost, ForwardRule
 from router.reasons import Reason

@@ -17,7 +17,8 @@ from router.host.control.events import EventHub
 from router.host.control.listener import open_on_lan
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
-from router.link.types import Rise, Signal, State
+from router.link.messages import Rise, Signal
+from router.link.types import State
 from router.wire.address import Endpoint
 from tests.lab.scripted import FrameSocket, ManualClock, ScriptedForwarder, link_row
 from tests.lab.serving import serving_all

@@ -12,7 +12,8 @@ from typing import Any
 
 from router.forwarder import Forwarder, ForwarderConfig
 from router.link.calendar import Calendar
-from router.link.types import Addressed, LinkConfig, LinksConfig, Lost, Mode
+from router.link.messages import Addressed, Lost
+from router.link.types import LinkConfig, LinksConfig, Mode
 from router.nat.types import DefaultHost, ForwardRule
 from router.wire.address import parse_address
 

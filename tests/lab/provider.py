@@ -22,27 +22,29 @@ from router.forwarder import Transmit
 from router.host.filters import compile_filter
 from router.lines import Lines
 from router.link.calendar import Calendar
-from router.link.rows import Holding, LinkRow
-from router.link.types import (
-    Action,
+from router.link.messages import (
     Addressed,
     Closed,
     Connected,
-    DemandConfig,
     Dial,
     Failed,
     HangUp,
-    HostRight,
-    LinkConfig,
-    LinksConfig,
     Lost,
-    PolicyRule,
-    RedialConfig,
     Report,
-    Right,
     Rise,
     StateChange,
     Warned,
+)
+from router.link.rows import Holding, LinkRow
+from router.link.types import (
+    Action,
+    DemandConfig,
+    HostRight,
+    LinkConfig,
+    LinksConfig,
+    PolicyRule,
+    RedialConfig,
+    Right,
 )
 from router.simulation import Simulation
 from router.wire.address import parse_address

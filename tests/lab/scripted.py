@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from router.devices import Side, Verdict
+from router.link.messages import Signal, StateChange
 from router.link.rows import BudgetRow, HeldRow, HolderRow, Holding, LeaseRow, LinkRow
-from router.link.types import Signal, State, StateChange
+from router.link.types import State
 from router.reasons import Reason
 from router.wire.address import format_address
 from router.wire.malformed import Malformed

@@ -10,7 +10,8 @@ import pytest
 
 from router.departure import Transmit
 from router.devices import Side
-from router.link.types import Cause, Ending, LinkConfig, Mode, Rise, ScheduleEntry, Span
+from router.link.messages import Rise
+from router.link.types import Cause, Ending, LinkConfig, Mode, ScheduleEntry, Span
 from router.reasons import Reason
 from tests.lab.provider import STEADY, FakeProvider, Office, Outcome, Up
 from tests.simulation.traffic import Traffic, packed, segment

@@ -33,7 +33,7 @@ from router.host.control.links import Describe, LineState, line_state
 from router.host.control.signals import event_of
 from router.host.dataplane.loop import DataPlane
 from router.host.dataplane.protocols import Forwarder
-from router.link.types import Signal
+from router.link.messages import Signal
 
 __all__ = ["EventHandlers", "EventHub", "Subscription"]
 

@@ -7,7 +7,7 @@ change of state that goes with it is.
 
 from typing import Any
 
-from router.link.types import Dial, HangUp, Rise, Signal, StateChange, Warned
+from router.link.messages import Dial, HangUp, Rise, Signal, StateChange, Warned
 
 __all__ = ["event_of"]
 

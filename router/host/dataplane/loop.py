@@ -34,7 +34,7 @@ from router.host.dataplane.faults import Faults
 from router.host.dataplane.protocols import Forwarder
 from router.host.dataplane.pump import Port, Pump, make_pump, send_effects
 from router.host.dataplane.traffic import FlawCount, ReasonCount, SideTraffic, Traffic
-from router.link.types import Signal
+from router.link.messages import Signal
 
 __all__ = ["DataPlane", "Watcher"]
 

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from router.devices import Side, Verdict
 from router.link.budget import Use
+from router.link.messages import Report, Signal
 from router.link.rows import BudgetRow, Holding, LinkRow
-from router.link.types import Report, Signal
 from router.nat.types import DefaultHost, ForwardRule
 from router.reasons import Reason
 from router.wire.malformed import Malformed

@@ -17,7 +17,7 @@ from router.host.ledger.entries import Dialer, Entry
 from router.host.ledger.recorder import Recorder
 from router.host.ledger.store import Store
 from router.link.budget import Use
-from router.link.types import Rise
+from router.link.messages import Rise
 
 __all__ = ["AsyncLedger"]
 

@@ -24,7 +24,8 @@ from math import inf
 from router.errors import DeviceError
 from router.host.ledger.entries import Entry
 from router.host.ledger.store import Store
-from router.link.types import Cause, Rise
+from router.link.messages import Rise
+from router.link.types import Cause
 
 __all__ = ["HEARTBEAT_S", "KEPT_DAYS", "Recorder"]
 

@@ -26,9 +26,8 @@ from typing import Any, Protocol, TypeVar
 
 from router.errors import RouterError
 from router.host.lines.backend import Backend, LineAddress
-from router.link.types import (
+from router.link.messages import (
     Addressed,
-    Cause,
     Closed,
     Connected,
     Dial,
@@ -38,6 +37,7 @@ from router.link.types import (
     Report,
     Rise,
 )
+from router.link.types import Cause
 
 __all__ = ["Keeper", "Plumber"]
 

@@ -25,7 +25,7 @@ from typing import Protocol, TypeVar
 
 from router.host.lines.backend import Backend, LineAddress
 from router.host.lines.keeper import Keeper
-from router.link.types import Dial, HangUp, Report, Rise, Signal
+from router.link.messages import Dial, HangUp, Report, Rise, Signal
 
 __all__ = ["CLOSE_LIMIT_S", "LinePlumbing", "LineSupervisor"]
 

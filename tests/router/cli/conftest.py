@@ -12,7 +12,7 @@ from router.daemon.forwards import RunningForwards
 from router.host.control.events import EventHub
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
-from router.link.types import Addressed
+from router.link.messages import Addressed
 from router.notation import parse_packet
 from tests.lab.controlled import FakeLedger
 from tests.lab.links import a_forwarder

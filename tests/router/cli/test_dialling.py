@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from router.link.types import Cause, Ending, Rise, State, Trigger
+from router.link.messages import Rise, Trigger
+from router.link.types import Cause, Ending, State
 from tests.lab.controlled import Controlled, eventually
 from tests.lab.scripted import link_row
 from tests.router.cli.conftest import command

@@ -16,7 +16,8 @@ from router.cli.events import lines_of
 from router.errors import ControlError
 from router.host.control.client import ControlClient, Event
 from router.host.control.signals import event_of
-from router.link.types import Cause, Ending, Rise, Signal, State, StateChange, Trigger, Warned
+from router.link.messages import Rise, Signal, StateChange, Trigger, Warned
+from router.link.types import Cause, Ending, State
 from tests.lab.controlled import PATIENCE_S, WALL, Controlled, eventually
 
 SYN = "tcp 192.168.1.11:4000 -> 198.51.100.7:80 flags syn"

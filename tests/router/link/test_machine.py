@@ -8,24 +8,20 @@ from typing import Any
 import pytest
 
 from router.link.machine import TRANSITIONS, Act, Event, LinkMachine
-from router.link.types import (
+from router.link.messages import (
     Addressed,
-    Cause,
     Closed,
     Connected,
     Dial,
-    Ending,
     Failed,
     HangUp,
-    LinkConfig,
     Lost,
-    RedialConfig,
     Rise,
     Signal,
-    State,
     StateChange,
     Trigger,
 )
+from router.link.types import Cause, Ending, LinkConfig, RedialConfig, State
 from router.wire.address import parse_address
 
 STEADY = RedialConfig(jitter=0.0)

@@ -16,8 +16,9 @@ from router.errors import ControlError
 from router.host.control import events
 from router.host.control.client import Event
 from router.host.control.events import QUEUE_EVENTS, RING_EVENTS, EventHub
+from router.link.messages import Warned
 from router.link.rows import BudgetRow
-from router.link.types import State, Warned
+from router.link.types import State
 from tests.lab.controlled import PATIENCE_S, WALL, Controlled, eventually
 from tests.lab.scripted import frame
 

@@ -12,18 +12,8 @@ from router.host.control.client import ControlClient, Event
 from router.host.control.events import EventHub
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
-from router.link.types import (
-    Addressed,
-    Allowance,
-    BudgetConfig,
-    Closed,
-    Dial,
-    HangUp,
-    LinkConfig,
-    LinksConfig,
-    Report,
-    Signal,
-)
+from router.link.messages import Addressed, Closed, Dial, HangUp, Report, Signal
+from router.link.types import Allowance, BudgetConfig, LinkConfig, LinksConfig
 from router.routing import RoutingConfig
 from router.wire.address import Network
 from tests.lab.controlled import FakeForwards, FakeLedger, eventually

@@ -3,18 +3,8 @@ from typing import Any
 import pytest
 
 from router.host.control.signals import event_of
-from router.link.types import (
-    Cause,
-    Dial,
-    Ending,
-    HangUp,
-    Rise,
-    Signal,
-    State,
-    StateChange,
-    Trigger,
-    Warned,
-)
+from router.link.messages import Dial, HangUp, Rise, Signal, StateChange, Trigger, Warned
+from router.link.types import Cause, Ending, State
 
 TRIGGER = Trigger(
     Cause.DEMAND, by="alice", host="192.168.1.11", mac="02:00:00:00:00:11",

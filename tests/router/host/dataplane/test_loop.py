@@ -11,7 +11,7 @@ from router.devices import Side, Verdict
 from router.errors import ControlError, DeviceError
 from router.forwarder import ForwarderConfig
 from router.host.dataplane.loop import TIMER_PAUSE_S, DataPlane
-from router.link.types import Signal, Warned
+from router.link.messages import Signal, Warned
 from router.reasons import Reason
 from router.routing import RoutingConfig
 from router.wire.address import Network

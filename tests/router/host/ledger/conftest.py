@@ -8,7 +8,8 @@ import pytest
 from router.host.ledger.entries import Entry
 from router.host.ledger.recorder import Recorder
 from router.host.ledger.store import Store
-from router.link.types import Cause, Rise, Trigger
+from router.link.messages import Rise, Trigger
+from router.link.types import Cause
 
 EPOCH = 1_780_000_000.0  # 2026-05-28 20:26:40 UTC
 BOOT = "boot-1"

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from router.host.ledger.recorder import Recorder
 from router.host.ledger.store import Store
-from router.link.types import Cause, Ending, Rise, Trigger
+from router.link.messages import (Rise, Trigger)
+from router.link.types import (Cause, Ending)
 
 store = Store(Path(sys.argv[1]), {BOOT!r})
 recorder = Recorder(store, lambda now: now + {EPOCH!r}, ["isp"])

@@ -11,7 +11,8 @@ from router.errors import ControlError, DeviceError
 from router.host.ledger.entries import KILLED
 from router.host.ledger.ledger import AsyncLedger
 from router.link.budget import Use
-from router.link.types import Ending, Rise
+from router.link.messages import Rise
+from router.link.types import Ending
 from tests.router.host.ledger.conftest import EPOCH, TRIGGER, Wall, found
 
 UP = Rise("isp", 1, TRIGGER, begun_at=100.0, up_at=106.0, address="203.0.113.9")

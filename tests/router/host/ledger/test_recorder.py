@@ -8,7 +8,8 @@ from router.host.ledger.entries import Entry
 from router.host.ledger.recorder import KEPT_DAYS, LOG_INTERVAL_S, Recorder
 from router.host.ledger.store import Store
 from router.link.budget import Use
-from router.link.types import Cause, Ending, Rise, Trigger
+from router.link.messages import Rise, Trigger
+from router.link.types import Cause, Ending
 from tests.router.host.ledger.conftest import EPOCH, PACKET, TRIGGER, Wall, entry, found
 
 BEGUN = Rise("isp", 1, TRIGGER, begun_at=100.0)

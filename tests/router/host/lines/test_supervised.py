@@ -15,19 +15,18 @@ from router.host.lines.static import StaticBackend
 from router.host.lines.supervisor import LineSupervisor
 from router.host.machine.journal import Journal
 from router.host.machine.plumbing import LanSide, LineAddress, Plumbing, WanLink, WanSide
-from router.link.types import (
+from router.link.messages import (
     Addressed,
-    Cause,
     Closed,
     Connected,
     Dial,
-    Ending,
     Failed,
     HangUp,
     Lost,
     Report,
     Trigger,
 )
+from router.link.types import Cause, Ending
 from router.wire.address import parse_address
 from tests.lab.box import Box, differences
 

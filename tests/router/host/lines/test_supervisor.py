@@ -7,22 +7,20 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from router.host.lines.supervisor import LineSupervisor
-from router.link.types import (
+from router.link.messages import (
     Addressed,
-    Cause,
     Closed,
     Connected,
     Dial,
-    Ending,
     Failed,
     HangUp,
     Lost,
     Report,
     Rise,
-    State,
     StateChange,
     Trigger,
 )
+from router.link.types import Cause, Ending, State
 from router.wire.address import parse_address
 from tests.lab.lines import (
     ENGAGED,
