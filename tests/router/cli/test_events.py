@@ -19,6 +19,7 @@ from router.host.control.signals import event_of
 from router.link.messages import Rise, Signal, StateChange, Trigger, Warned
 from router.link.types import Cause, Ending, State
 from tests.lab.controlled import PATIENCE_S, WALL, Controlled, eventually
+from tests.lab.terminal import heeds_ctrl_c
 
 SYN = "tcp 192.168.1.11:4000 -> 198.51.100.7:80 flags syn"
 ALICE = Trigger(Cause.DEMAND, by="alice", packet=SYN, rule="accept everything")
@@ -102,7 +103,10 @@ def served(tmp_path: Path) -> Iterator[Controlled]:
 def test_events_are_told_until_ctrl_c(served: Controlled, as_json: bool) -> None:
     line = [sys.executable, "-m", "router", "events", "--control", str(served.path)]
     with subprocess.Popen(
-        [*line, "--json"] if as_json else line, stdout=subprocess.PIPE, text=True
+        [*line, "--json"] if as_json else line,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heeds_ctrl_c,
     ) as telling:
         try:
             assert telling.stdout is not None

@@ -23,6 +23,7 @@ from router.link.rows import BudgetRow, HeldRow, HolderRow, LeaseRow
 from router.link.types import State
 from tests.lab.controlled import PATIENCE_S, Controlled
 from tests.lab.scripted import link_row
+from tests.lab.terminal import heeds_ctrl_c
 from tests.router.cli.conftest import command
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -98,7 +99,7 @@ class Terminal:
         termios.tcsetwinsize(theirs, (50, 120))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "router", "top", "--control", str(path)],
-            stdin=theirs, stdout=theirs, stderr=theirs,
+            stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=heeds_ctrl_c,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "50"},
         )  # fmt: skip
         os.close(theirs)
