@@ -92,7 +92,7 @@ class Demand:
 
     def judge(self, packet: bytes, host: int, now: float, *, outbound: bool = True) -> Judgement:
         """Return what a packet may do; inbound ones are shown as their LAN host sees them."""
-        right = self._rights.right_of(host, self._calendar.local(now))
+        right = self._rights.right_of(host, lambda: self._calendar.local(now))
         return Judgement(right, self._policy.choose(packet, outbound=outbound))
 
     def admit(self, arrival: Arrival) -> PolicyRule | Refusal:

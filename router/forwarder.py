@@ -23,7 +23,7 @@ from router.devices import KernelHops, Neighbours, Rng, Side, Verdict
 from router.fastpath import RewriteCache
 from router.lines import Lines
 from router.link.calendar import Calendar
-from router.link.types import LinksConfig, PolicyRule
+from router.link.types import LinksConfig
 from router.nat.deadlines import earlier
 from router.nat.nat import Nat
 from router.nat.table import Mapping, Session
@@ -174,16 +174,17 @@ class Forwarder:
         packet, transport = arrival.packet, arrival.transport
         if arrival.ports_elsewhere:
             return self._ways.hold(arrival)
-        rule: PolicyRule | Refusal | None = None
-        if not hairpin and not self._nat.knows(packet, transport):
-            rule = self.lines.admit(arrival)
+        known = len(self._nat.table)
+        session = self._nat.known_outbound(packet, transport)
+        if session is None:
+            rule = None if hairpin else self.lines.admit(arrival)
             if isinstance(rule, Refusal):
                 return rule
-        known = len(self._nat.table)
-        session = self._nat.outbound(packet, transport, arrival.now)
+            session = self._nat.open_outbound(packet, transport, arrival.now)
+            if isinstance(session, Session):
+                session.rule = rule
         if not isinstance(session, Session):
             return session
-        session.rule = session.rule or rule
         reason = self._reason(arrival, Reason.NEW_SESSION, known)
         if hairpin:
             way = self._turn_back(arrival, session, reason)

@@ -114,8 +114,8 @@ class Lines:
             self._links.note_answer(name)
 
     def _name_of(self, session: Session) -> str:
-        active = self._names[self.active_address]
-        return self._names.get(session.mapping.external.address, active)
+        name = self._names.get(session.mapping.external.address)
+        return self._names[self.active_address] if name is None else name
 
     # Following the links
 

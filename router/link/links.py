@@ -123,8 +123,9 @@ class Links:
 
     def hold(self, name: str, flow: Flow, rule: PolicyRule, now: float) -> None:
         """Let a flow hold the link it uses for as long as its rule says, if it says so."""
-        if rule.action.holds:
-            self._holds[name].take(flow, rule, self.hold_s(name, rule), now)
+        holds = self._holds[name]
+        if not holds.is_held(flow) and rule.action.holds:
+            holds.take(flow, rule, self.hold_s(name, rule), now)
 
     def hold_s(self, name: str, rule: PolicyRule) -> float:
         """Return how long a link stays up after the last activity of traffic under a rule.

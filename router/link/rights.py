@@ -1,6 +1,6 @@
 """What each LAN host may do with the line, and what people call it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from router.devices import Neighbours
@@ -25,11 +25,14 @@ class Rights:
             if host.mac is not None:
                 self._by_mac.setdefault(host.mac, host)
 
-    def right_of(self, address: int, moment: datetime) -> Right:
-        """Return what a host may do at a moment, in civil time."""
+    def right_of(self, address: int, civil: Callable[[], datetime]) -> Right:
+        """Return what a host may do; `civil` is asked for the time if its right depends on that."""
         host = self._host(address)
         if host is None:
             return self._default
+        if not host.exceptions:
+            return host.right
+        moment = civil()
         for span, right in host.exceptions:
             if contains(span, moment):
                 return right

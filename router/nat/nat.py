@@ -3,13 +3,13 @@
 Theory of operation. Deciding and editing are two steps, because between them the forwarder may
 find that the packet cannot go on (no hops left, too big) and answers with the packet as it came.
 
-* `outbound` and `inbound` decide: they return the packet's session, opened if it may be, or the
-  `Reason` why there is none. They do not touch the packet.
+* `known_outbound`, `open_outbound` and `inbound` decide: they return the packet's session, opened
+  if it may be, or the `Reason` why there is none. They do not touch the packet.
 * `translate` edits the packet one way. `note` does the session's bookkeeping: TCP state, timer,
   counters, and the rewrites in the cache once a session is worth it.
 
-Inbound packets belong to a session or are for `router.nat.filtering` to judge. Hairpinning is
-`outbound` and `translate`, then `inbound` and `translate` on the same packet, so the internal
+Inbound packets belong to a session or are for `router.nat.filtering` to judge. Hairpinning is an
+outbound session and `translate`, then `inbound` and `translate` on the same packet, so the internal
 server sees the external address of the client (RFC 4787 REQ-9a).
 """
 
@@ -83,25 +83,20 @@ class Nat:
         """Whether packets to `address` are for a session, a forward or nobody."""
         return self._addressing.owns(address)
 
-    def knows(self, packet: IPv4, transport: Transport) -> bool:
-        """Whether a packet from the LAN belongs to a session, or can open none by itself."""
-        if isinstance(transport, Icmp) and not _is_query(transport):
-            return True
-        internal, remote = _endpoints(packet, transport, outbound=True)
-        return self.table.by_internal(packet.protocol, internal, remote) is not None
-
-    def outbound(
-        self, packet: IPv4, transport: Transport, now: float
-    ) -> Session | Reason | Malformed:
-        """Return the session of a packet from the LAN, opened if the packet may open one."""
+    def known_outbound(
+        self, packet: IPv4, transport: Transport
+    ) -> Session | Reason | Malformed | None:
+        """Return the session of a packet from the LAN, None if one may yet be opened for it."""
         if isinstance(transport, Icmp) and not _is_query(transport):
             return find_session(self.table, packet, transport, outbound=True)
         internal, remote = _endpoints(packet, transport, outbound=True)
-        session = self.table.by_internal(packet.protocol, internal, remote)
-        if session is not None:
-            return session
+        return self.table.by_internal(packet.protocol, internal, remote)
+
+    def open_outbound(self, packet: IPv4, transport: Transport, now: float) -> Session | Reason:
+        """Open a session for a packet from the LAN that belongs to none, if it may have one."""
         if not _may_open_outbound(transport):
             return Reason.NO_SESSION
+        internal, remote = _endpoints(packet, transport, outbound=True)
         if self._at_limit(internal.address):
             return Reason.LIMIT
         mapping = self._maker.dynamic(packet.protocol, internal, remote, now)

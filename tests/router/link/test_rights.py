@@ -47,7 +47,7 @@ SITE = (
     ],
 )
 def test_the_right_of_a_host(host: int, right: Right) -> None:
-    assert rights(*SITE, default=Right.MAY_USE).right_of(host, NOON) is right
+    assert rights(*SITE, default=Right.MAY_USE).right_of(host, lambda: NOON) is right
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,10 @@ def test_the_first_of_two_entries_for_a_host_counts() -> None:
         HostRight(Right.NEVER, mac="02:00:00:00:00:0b"),
         HostRight(Right.MAY_USE, mac="02:00:00:00:00:0b"),
     )
-    assert [twice.right_of(host, NOON) for host in (ALICE, BOB)] == [Right.NEVER, Right.NEVER]
+    assert [twice.right_of(host, lambda: NOON) for host in (ALICE, BOB)] == [
+        Right.NEVER,
+        Right.NEVER,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,15 +89,15 @@ def test_the_first_of_two_entries_for_a_host_counts() -> None:
 def test_exceptions_by_the_hour(moment: str, right: Right) -> None:
     exceptions = ((NIGHT, Right.NEVER), (WEEKEND, Right.MAY_USE))
     site = rights(HostRight(Right.MAY_DIAL, address=ALICE, exceptions=exceptions))
-    assert site.right_of(ALICE, datetime.fromisoformat(moment)) is right
+    assert site.right_of(ALICE, lambda: datetime.fromisoformat(moment)) is right
 
 
 def test_nobody_is_asked_for_cards_that_do_not_matter() -> None:
     cards = Cards()
     by_address = Rights([HostRight(Right.NEVER, address=ALICE)], Right.MAY_DIAL, cards)
-    assert by_address.right_of(DAVE, NOON) is Right.MAY_DIAL
+    assert by_address.right_of(DAVE, lambda: NOON) is Right.MAY_DIAL
     by_either = Rights(SITE, Right.MAY_DIAL, cards)
-    assert by_either.right_of(ALICE, NOON) is Right.MAY_USE
+    assert by_either.right_of(ALICE, lambda: NOON) is Right.MAY_USE
     assert cards.asked == 0
-    assert by_either.right_of(BOB, NOON) is Right.NEVER
+    assert by_either.right_of(BOB, lambda: NOON) is Right.NEVER
     assert cards.asked == 1
