@@ -154,7 +154,7 @@ class Demand:
             mac=self._rights.mac_of(packet.source),
             packet=describe_packet(bytes(packet.buffer[packet.start : packet.end])),
             rule=f"{rule} ({rule.origin})",
-            grace_s=rule.hold_s,
+            grace_s=self.links.grace_s(rule),
         )
         return self.links.request(self._last_trigger, arrival.now)
 

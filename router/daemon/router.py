@@ -42,6 +42,7 @@ from router.host.dataplane.loop import DataPlane
 from router.host.dataplane.protocols import Forwarder as FarForwarder
 from router.host.ledger.ledger import AsyncLedger
 from router.host.lines.supervisor import LineSupervisor
+from router.host.machine import netns
 from router.host.machine.journal import Journal
 from router.host.machine.lock import instance_lock
 from router.host.machine.plumbing import Plumbing
@@ -178,7 +179,8 @@ class _Router:
                 control = self._config.router.control
                 await listeners.enter_async_context(listening(api.application(), control))
                 if self._token is not None and self._config.router.control_tcp is not None:
-                    at = open_on_lan(self._config.router.control_tcp)
+                    with netns.inside(self._config.lan.netns):
+                        at = open_on_lan(self._config.router.control_tcp)
                     lan = api.application(self._token)
                     await listeners.enter_async_context(listening(lan, at))
                 _log.info("control API on %s", control)

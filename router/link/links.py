@@ -137,6 +137,11 @@ class Links:
             return idle_s
         return min(rule.hold_s, idle_s) if rule.is_shipped else rule.hold_s
 
+    def grace_s(self, rule: PolicyRule) -> float | None:
+        """Return how long a link that is raised under a rule stays if nothing holds it."""
+        candidate = self._candidate()
+        return rule.hold_s if candidate is None else self.hold_s(candidate.name, rule)
+
     def note_sent(self, count: int, *, waited_s: float) -> None:
         """Enter packets that have waited for the active link and were sent by it."""
         if (active := self.active) is not None:

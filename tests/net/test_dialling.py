@@ -38,24 +38,27 @@ HELD_PORT = 7007
 HOLDER = """
 import socket, sys, threading, time, pathlib
 go = pathlib.Path(sys.argv[3])
+def tell(what):
+    sys.stdout.write(f"{what} {time.time()}\\n")  # whole, for there are three who tell
+    sys.stdout.flush()
 def hold():
     with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20) as held:
         held.sendall(b"one")
         assert held.recv(9) == b"one"
-        print("open", flush=True)
+        tell("open")
         held.settimeout(0.05)
         while True:
             try:
                 if go.exists():
                     held.settimeout(10)
                     held.sendall(b"two")
-                    print("kept" if held.recv(9) == b"two" else "closed", time.time(), flush=True)
+                    tell("kept" if held.recv(9) == b"two" else "closed")
                     return
                 held.recv(9)
             except TimeoutError:
                 continue
             except OSError as error:
-                print(type(error).__name__, time.time(), flush=True)
+                tell(type(error).__name__)
                 return
 for _ in range(3):
     threading.Thread(target=hold).start()

@@ -303,3 +303,16 @@ def test_a_line_stays_for_its_minimum_and_not_beyond_its_maximum() -> None:
         office.wait(10)
     office.wait(2)
     assert endings(office) == [Ending.IDLE, Ending.SESSION_LIMIT]
+
+
+@pytest.mark.parametrize(("idle_s", "stayed_s"), [(10.0, 10.0), (180.0, 30.0)])
+def test_what_the_shipped_rules_hold_is_no_more_than_the_idle_timeout(
+    idle_s: float, stayed_s: float
+) -> None:
+    office = Office(LinkConfig("isp", idle_timeout_s=idle_s))
+    ask_name(office)
+    office.wait(600)
+    (rise,) = office.rises
+    assert rise.ended_at is not None
+    assert rise.up_at is not None
+    assert rise.ended_at - rise.up_at - 1 == pytest.approx(stayed_s)
