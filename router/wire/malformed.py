@@ -21,3 +21,5 @@ class Malformed(Enum):
     ICMP_CHECKSUM = "ICMP checksum wrong"
     OFFLOAD = "asks the device for a checksum or segmentation that its protocol has not"
     QUOTE = "ICMP error quotes no usable packet"
+    PPP_LENGTH = "PPP packet length below its header or beyond the frame"
+    PPP_OPTIONS = "PPP options do not parse"
