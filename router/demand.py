@@ -11,6 +11,11 @@ Traffic that does not deserve a line never waits: by the time the line is up it 
 and it would take the place of what is. Later fragments have no ports and so nothing to be judged
 by: they raise nothing, and wait when a line is coming. A host that may only use the line may wait
 for one that somebody else is raising.
+
+Names are asked for by the router on behalf of its hosts (`router.host.names`). What a host asks is
+judged by `ask`, as the packet it would have sent to a name server of the provider's, and its query
+waits there and not here. Once it may go, the router's own packets to name servers pass for
+`GRANT_S` by the rule that let the host ask, whatever the router itself may do, and raise nothing.
 """
 
 from dataclasses import replace
@@ -22,7 +27,7 @@ from router.devices import Neighbours, Rng
 from router.link.calendar import Calendar
 from router.link.hold_queue import Held, HoldQueue
 from router.link.links import Links, NoLink
-from router.link.messages import Trigger
+from router.link.messages import Coming, Ready, Trigger
 from router.link.policy import Policy
 from router.link.rights import Rights
 from router.link.rows import Holding
@@ -32,9 +37,14 @@ from router.reasons import Reason
 from router.wire.address import format_address
 from router.wire.icmpv4 import Type, Unreachable
 from router.wire.ipv4 import PROTO_TCP
+from router.wire.tcp import Tcp
+from router.wire.udp import Udp
 from router.wire.vnet import VNET_HEADER_LENGTH
 
 __all__ = ["Demand", "Judgement", "TurnedAway"]
+
+GRANT_S = 15.0  # seconds: what `router.host.names` takes for a name at most
+NAME_SERVER_PORT = 53  # RFC 1035, section 4.2
 
 
 def _denied(reason: Reason) -> Refusal:
@@ -62,6 +72,11 @@ class Judgement(NamedTuple):
     rule: PolicyRule
 
 
+class _Grant(NamedTuple):
+    rule: PolicyRule
+    until: float
+
+
 class TurnedAway(NamedTuple):
     """A frame that has waited for nothing, and what its host is told."""
 
@@ -79,6 +94,7 @@ class Demand:
         *,
         rng: Rng,
         neighbours: Neighbours,
+        router: int,
         now: float,
     ) -> None:
         self.links = Links(config, calendar, rng=rng, now=now)
@@ -87,6 +103,8 @@ class Demand:
         self._rights = Rights(config.demand.hosts, config.demand.default_right, neighbours)
         self._queue = HoldQueue(config.hold)
         self._last_trigger: Trigger | None = None
+        self._router = router
+        self._grant: _Grant | None = None
 
     # Judging
 
@@ -113,7 +131,11 @@ class Demand:
         return replace(rule, action=Action.IGNORE) if self.links.leases.covers(host) else rule
 
     def _judge_arrival(self, arrival: Arrival) -> Judgement:
-        packet = arrival.packet
+        packet, grant = arrival.packet, self._grant
+        if grant is not None and packet.source == self._router and _asks_for_a_name(arrival):
+            if arrival.now < grant.until:
+                return Judgement(Right.MAY_USE, grant.rule)
+            self._grant = None
         raw = bytes(packet.buffer[packet.start : packet.end])
         return self.judge(raw, packet.source, arrival.now)
 
@@ -136,7 +158,9 @@ class Demand:
         if right is Right.MAY_USE and not coming:
             return _ONLY_USES
         if right is Right.MAY_DIAL and not later_fragment and self.links.needs_raising:
-            no_link = self._request(arrival, rule)
+            packet = arrival.packet
+            words = describe_packet(bytes(packet.buffer[packet.start : packet.end]))
+            no_link = self._request(packet.source, words, rule, arrival.now)
             if no_link is not None:
                 return _DENIED if no_link.denied else _FAILED
         packet = arrival.packet
@@ -145,18 +169,17 @@ class Demand:
         self.links.note_lost(len(pushed_out))
         return pushed_out
 
-    def _request(self, arrival: Arrival, rule: PolicyRule) -> NoLink | None:
-        packet = arrival.packet
+    def _request(self, host: int, words: str, rule: PolicyRule, now: float) -> NoLink | None:
         self._last_trigger = Trigger(
             Cause.DEMAND,
-            by=self._rights.name_of(packet.source),
-            host=format_address(packet.source),
-            mac=self._rights.mac_of(packet.source),
-            packet=describe_packet(bytes(packet.buffer[packet.start : packet.end])),
+            by=self._rights.name_of(host),
+            host=format_address(host),
+            mac=self._rights.mac_of(host),
+            packet=words,
             rule=f"{rule} ({rule.origin})",
             grace_s=self.links.grace_s(rule),
         )
-        return self.links.request(self._last_trigger, arrival.now)
+        return self.links.request(self._last_trigger, now)
 
     def release(self, now: float) -> list[bytes]:
         """Return the frames that have waited, in order, now that a line is up."""
@@ -195,6 +218,57 @@ class Demand:
         """How many packets wait."""
         return len(self._queue)
 
+    # Names
+
+    def ask(
+        self,
+        packet: bytes,
+        host: int,
+        words: str,
+        now: float,
+        *,
+        may_raise: bool = True,
+        since: float | None = None,
+    ) -> Ready | Coming | Reason:
+        """Return whether the router may ask for a name on behalf of a host, or why not.
+
+        `packet` is what the host would have sent, `words` what people read of it. Who was told that
+        a line is coming asks again, with `since`, whenever a link has changed; that raises none but
+        another one when an attempt has failed, as for packets that wait.
+        """
+        right, rule = self.judge(packet, host, now)
+        if right is Right.NEVER:
+            return _NEVER.reason
+        if rule.action is Action.REJECT:
+            return _REJECTED.reason
+        active = self.links.active
+        if active is not None:
+            self._grant = _Grant(self.in_force(rule, host), now + GRANT_S)
+            if since is not None:
+                self.links.note_sent(1, waited_s=now - since)
+            return Ready(active.name)
+        raises = may_raise and right is Right.MAY_DIAL
+        outcome = self._seek(host, words, rule, now, raises=raises, again=since is not None)
+        if outcome is not None:
+            self.links.note_lost(0 if since is None else 1)
+            return outcome
+        return Coming(now if since is None else since)
+
+    def _seek(
+        self, host: int, words: str, rule: PolicyRule, now: float, *, raises: bool, again: bool
+    ) -> Reason | None:
+        """Raise a line for a query if need be; return why none is coming."""
+        if not rule.action.raises:
+            return _IGNORED.reason
+        if raises and self.links.needs_raising and (not again or self.links.has_failed):
+            self._request(host, words, rule, now)
+        if self.links.is_coming:
+            return None
+        if not raises:
+            return _ONLY_USES.reason
+        no_link = self.links.why_not(now)
+        return (_DENIED if no_link is not None and no_link.denied else _FAILED).reason
+
     # Time and views
 
     def set_civil_offset(self, offset_s: float, now: float) -> None:
@@ -212,6 +286,11 @@ class Demand:
         waiting = self._queue.rows(now, name_of, _describe_frame)
         holders = self.links.holder_rows(now, name_of)
         return Holding(waiting, holders, self.links.leases.rows(now))
+
+
+def _asks_for_a_name(arrival: Arrival) -> bool:
+    transport = arrival.transport
+    return isinstance(transport, Udp | Tcp) and transport.destination_port == NAME_SERVER_PORT
 
 
 def _describe_frame(frame: bytes) -> str:

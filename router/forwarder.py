@@ -92,7 +92,14 @@ class Forwarder:
         self._outbox = Outbox()
         self.counters, self.malformed = self._outbox.counters, self._outbox.malformed
         self.lines = Lines(
-            Demand(config.links, calendar, rng=rng, neighbours=neighbours, now=now),
+            Demand(
+                config.links,
+                calendar,
+                rng=rng,
+                neighbours=neighbours,
+                router=config.routing.lan_address,
+                now=now,
+            ),
             self._nat,
             self._departure,
             self.cache,

@@ -21,7 +21,7 @@ from router.devices import Side, Verdict
 from router.fastpath import RewriteCache
 from router.link.budget import Use
 from router.link.leases import LeaseRight
-from router.link.messages import Report, Signal
+from router.link.messages import Coming, Ready, Report, Signal
 from router.link.rows import BudgetRow, Holding, LinkRow
 from router.link.types import PolicyRule
 from router.nat.deadlines import earlier
@@ -174,6 +174,19 @@ class Lines:
     def judge(self, packet: bytes, host: int, now: float, *, outbound: bool) -> Judgement:
         """Return what a packet may do with the line."""
         return self._demand.judge(packet, host, now, outbound=outbound)
+
+    def ask(
+        self,
+        packet: bytes,
+        host: int,
+        words: str,
+        *,
+        may_raise: bool = True,
+        since: float | None = None,
+        now: float,
+    ) -> Ready | Coming | Reason:
+        """Return whether the router may ask for a name on behalf of a host; see `Demand.ask`."""
+        return self._demand.ask(packet, host, words, now, may_raise=may_raise, since=since)
 
     def report(self, report: Report, *, now: float) -> None:
         """Take a report of a link's backend."""

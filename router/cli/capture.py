@@ -1,4 +1,4 @@
-"""`postroad capture`: packets on either side of the translation, as pcapng.
+"""`postroad capture`: packets on either side of the translation, or frames of a line, as pcapng.
 
 The file is opened when the first block comes, so that one that exists is not emptied for a router
 that does not answer. Writing blocks, and a reader that stalls stalls nothing else here: SIGINT and
@@ -25,7 +25,7 @@ __all__ = ["capture"]
 
 
 @click.command()
-@click.argument("side", type=click.Choice(["lan", "wan", "both"]))
+@click.argument("side", type=click.Choice(["lan", "wan", "both", "line"]))
 @click.option(
     "-w",
     "write_path",
@@ -33,21 +33,31 @@ __all__ = ["capture"]
     metavar="FILE",
     help='Where the pcapng goes; "-" is standard output, as in: -w - | tcpdump -n -r -',
 )
+@click.option(
+    "--link", default="", metavar="NAME", help="Whose line, where several links speak PPP."
+)
 @click.option("--count", type=click.IntRange(min=1), help="End after so many packets.")
 @control_options
 def capture(
     side: str,
     write_path: str,
+    link: str,
     count: int | None,
     config_path: Path | None,
     control: Path | None,
 ) -> None:
-    """Capture packets until Ctrl-C: before translation on one side, after it on the other."""
+    """Capture packets until Ctrl-C: before translation on one side, after it on the other.
+
+    "line" captures the frames of a PPP line instead, also those before it is up: how the two ends
+    negotiate and log in. Passwords of PAP are blanked.
+    """
+    if link and side != "line":
+        raise click.UsageError("--link goes with the side line")
     if write_path == "-" and sys.stdout.isatty():
         raise click.UsageError('standard output is a terminal; pipe it or give "-w FILE"')
     client = control_client(config_path, control)
     with _Recording(write_path, count) as recording, _ended_by_signals():
-        asyncio.run(_record(client, side, recording))
+        asyncio.run(_record(client, side, link, recording))
 
 
 class _Recording:
@@ -100,9 +110,9 @@ def _write(target: int, block: bytes) -> None:
         view = view[os.write(target, view) :]
 
 
-async def _record(client: ControlClient, side: str, recording: _Recording) -> None:
+async def _record(client: ControlClient, side: str, link: str, recording: _Recording) -> None:
     with suppress(BrokenPipeError):  # the reader of the pipe has seen enough
-        async for blocks in client.capture(side):
+        async for blocks in client.capture(side, link):
             if not recording.add(blocks):
                 return
 

@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 
 from router.cli.tables import duration
-from router.config import CommandLink, Config, HostSection, StaticLink
+from router.config import (
+    AnyLink,
+    AskedLink,
+    CommandLink,
+    Config,
+    DialledLink,
+    HostSection,
+    PppLink,
+    StaticLink,
+)
 from router.config.hours import format_span
 from router.link.types import Allowance, LinksConfig, Mode, Recovery, RedialConfig, Right
 from router.units import format_size
@@ -32,7 +41,7 @@ def lines(config: Config) -> Iterator[str]:
     several = len(config.links) > 1
     for index, link in enumerate(config.links):
         where = _where(link, config)
-        for each in _static(link, where) if isinstance(link, StaticLink) else _command(link, where):
+        for each in _link(link, where):
             yield f"{link.name}: {each}"
         if several:
             yield f"{link.name}: dead after {link.dead_after} failures in a row"
@@ -40,7 +49,20 @@ def lines(config: Config) -> Iterator[str]:
             yield f"{link.name}: once a link before it works again {_RECOVERIES[link.recovery]}"
 
 
-def _where(link: StaticLink | CommandLink, config: Config) -> str:
+def _link(link: AnyLink, where: str) -> Iterator[str]:
+    match link:
+        case StaticLink():
+            yield from _static(link, where)
+        case CommandLink():
+            yield f"raised by {link.up[0]} on {where}, MTU {link.mtu}"
+            yield from _dialled(link)
+        case PppLink():
+            yield f"PPP by {link.line} on {where}, MTU {link.mtu}"
+            yield from _login(link)
+            yield from _dialled(link)
+
+
+def _where(link: AnyLink, config: Config) -> str:
     tun, netns = config.wan.tun, config.wan.netns
     via = f"{link.device}, its packets led into {tun}" if link.device else f"the TUN {tun}"
     return f"{via} in namespace {netns}" if netns else via
@@ -52,22 +74,30 @@ def _static(link: StaticLink, where: str) -> Iterator[str]:
     yield ", ".join(_life(link))
 
 
-def _command(link: CommandLink, where: str) -> Iterator[str]:
-    yield f"raised by {link.up[0]} on {where}, MTU {link.mtu}"
+def _login(link: PppLink) -> Iterator[str]:
+    if link.number:
+        yield f"dials {', or '.join(link.number)}"
+    if link.user is None:
+        yield "no login"
+    else:
+        yield f"logs in as {link.user} by {', '.join(method.value for method in link.auth)}"
+
+
+def _dialled(link: CommandLink | PppLink) -> Iterator[str]:
     yield ", ".join((*_life(link), *_falls(link)))
     dial, hang_up = duration(link.dial_timeout), duration(link.hang_up_timeout)
     yield f"{dial} to dial, {hang_up} to hang up"
     yield _rest(link.redial.told())
 
 
-def _life(link: StaticLink | CommandLink) -> Iterator[str]:
+def _life(link: AnyLink) -> Iterator[str]:
     yield _MODES[link.mode]
     yield "metered" if link.metered else "not metered"
-    if link.status:
+    if isinstance(link, AskedLink) and link.status:
         yield f"{link.status[0]} looks every {duration(link.status_interval)} whether it works"
 
 
-def _falls(link: CommandLink) -> Iterator[str]:
+def _falls(link: DialledLink) -> Iterator[str]:
     if link.mode is not Mode.PERMANENT:
         yield f"idle after {duration(link.idle_timeout)}" if link.idle_timeout else "never idle"
     if link.min_up:

@@ -27,6 +27,7 @@ _BECAUSE = {
     Ending.CARRIER_LOST.value: "the carrier was lost",
     Ending.FAILED.value: "dialling failed",
     Ending.TIMED_OUT.value: "dialling took too long",
+    Ending.REFUSED.value: "the provider refused the login",
     Ending.REPLACED.value: "a better line had recovered",
     Ending.SHUTDOWN.value: "the router was stopped",
 }
@@ -37,6 +38,7 @@ _WITH_DETAIL = {  # of the others the sentence says it all
         Ending.CARRIER_LOST,
         Ending.FAILED,
         Ending.TIMED_OUT,
+        Ending.REFUSED,
         Ending.REPLACED,
     )
 }

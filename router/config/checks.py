@@ -15,6 +15,7 @@ from router.config.addresses import (
 from router.config.demand import HostSection
 from router.config.linechecks import line_problems
 from router.config.links import LinkSection
+from router.config.namechecks import name_problems, server_problems
 from router.config.problems import key_path
 from router.config.schema import LanSection, RouterFile, RouterSection, TimeoutsSection
 from router.config.section import Section
@@ -45,6 +46,8 @@ def cross_problems(file: RouterFile, damaged: Collection[str]) -> Iterator[str]:
         yield from lan_problems(file.lan)
         yield from _placement_problems(file.host, file.lan)
         yield from link_problems(file.link, file.lan)
+        yield from name_problems(file.lan, file.host)
+        yield from server_problems(file.link, file.lan)
     yield from _control_problems(file.router, file.lan)
     yield from _host_problems(file.host)
     yield from _repeated("link", file.link, "name", "device")

@@ -18,7 +18,8 @@ from router.config.addresses import routing_of
 from router.config.checks import cross_problems, forward_problems, timeout_warnings
 from router.config.demand import HostSection, shipped_rules
 from router.config.linechecks import line_warnings
-from router.config.links import CommandLink, StaticLink
+from router.config.links import AnyLink, DialledLink, StaticLink
+from router.config.pppfiles import file_problems
 from router.config.problems import key_path, shape_problems
 from router.config.schema import LanSection, NatSection, RouterFile, RouterSection, WanSection
 from router.config.zones import machine_zone
@@ -66,7 +67,7 @@ class Config:
     router: RouterSection
     lan: LanSection
     wan: WanSection
-    links: tuple[StaticLink | CommandLink, ...]
+    links: tuple[AnyLink, ...]
     hosts: tuple[HostSection, ...]
     policy: tuple[PolicyRule, ...]
     budget: BudgetConfig
@@ -103,7 +104,7 @@ class Config:
         Raises DeviceError when this machine cannot run filters.
         """
         right = self.lan.dial
-        dialling = (link for link in self.links if isinstance(link, CommandLink))
+        dialling = (link for link in self.links if isinstance(link, DialledLink))
         return LinksConfig(
             links=tuple(link.told() for link in self.links),
             demand=DemandConfig(
@@ -143,7 +144,10 @@ def load(path: Path) -> Config:
     file, problems = _judge(_tables(_read(path), path), path)
     if problems:
         raise ConfigError([*problems, *_rule_problems(file, path)])
-    return _config(file, path)
+    config = _config(file, path)
+    if problems := [each for link in config.links for each in file_problems(link)]:
+        raise ConfigError([*problems, *_rule_problems(file, path)])
+    return config
 
 
 def parse(text: str, path: Path) -> Config:

@@ -6,7 +6,8 @@ Problems and warnings are `KEY: SENTENCE`, as in `checks`.
 from collections.abc import Iterator, Sequence
 
 from router.config.demand import AllowanceSection, PolicySection
-from router.config.links import CommandLink, LinkSection
+from router.config.links import DialledLink, LinkSection, PppLink
+from router.config.media import Ethernet, Serial
 from router.config.problems import key_path
 from router.config.schema import RouterFile
 from router.link.types import Mode
@@ -22,14 +23,42 @@ def line_problems(links: Sequence[LinkSection]) -> Iterator[str]:
                 f"{key_path('link', index, 'device')}: either every link has a device or none;"
                 f" {key_path('link', 0)} has {links[0].device or 'none'}"
             )
-        if isinstance(link, CommandLink) and link.redial.max < link.redial.first:
+        if isinstance(link, DialledLink) and link.redial.max < link.redial.first:
             key = key_path("link", index, "redial", "max")
             yield f"{key}: is less than first, from which the delay grows"
+        if isinstance(link, PppLink):
+            yield from _ppp_problems(key_path("link", index), link)
     yield from _hold_problems(links)
 
 
+# Keys of a PPP link that are about some kinds of line only.
+_OF_OCTETS = ("chat", "hang_up_chat", "number")
+_OF_PORTS = ("speed", "flow_control")
+_OF_ETHERNET = ("service", "concentrator")
+
+
+def _ppp_problems(section: str, link: PppLink) -> Iterator[str]:
+    for keys, fits, what in (
+        (_OF_OCTETS, not isinstance(link.line, Ethernet), "is for lines with a modem"),
+        (_OF_PORTS, isinstance(link.line, Serial), "is for serial ports"),
+        (_OF_ETHERNET, isinstance(link.line, Ethernet), "is for PPPoE"),
+    ):
+        for key in keys:
+            if getattr(link, key) != PppLink.model_fields[key].default and not fits:
+                yield f"{section}.{key}: {what}, and the line is {link.line}"
+    if link.number and link.chat is None:
+        yield f"{section}.number: needs a chat that dials it"
+    if (link.user is None) != (link.password_file is None):
+        missing, given = (
+            ("user", "password_file") if link.user is None else ("password_file", "user")
+        )
+        yield f"{section}.{given}: needs {missing} beside it"
+    if isinstance(link.line, Ethernet) and link.line.device == link.device:
+        yield f"{section}.device: is the card; the TUN that PPP makes needs its own name"
+
+
 def _hold_problems(links: Sequence[LinkSection]) -> Iterator[str]:
-    dialling = [index for index, link in enumerate(links) if isinstance(link, CommandLink)]
+    dialling = [index for index, link in enumerate(links) if isinstance(link, DialledLink)]
     for index in dialling[1:]:
         if "hold" in links[index].model_fields_set:
             yield (

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from router.config.hours import DAY, parse_clock, parse_days
@@ -29,9 +30,11 @@ __all__ = [
     "StaticMode",
     "Threshold",
     "UseRight",
+    "found",
+    "read_command",
 ]
 
-BACKENDS = ("static", "command")  # ways to reach the provider that this version has
+BACKENDS = ("static", "command", "ppp")  # ways to reach the provider that this version has
 
 _STEEPEST = 100  # times the delay before: after the first failure it is the longest anyway
 _LAST_MONTH_DAY = 28  # every month has it
@@ -47,7 +50,8 @@ class Match(NamedTuple):
 
 def _read_backend(text: str) -> str:
     if text not in BACKENDS:
-        has = " and ".join(f'"{backend}"' for backend in BACKENDS)
+        *others, last = (f'"{backend}"' for backend in BACKENDS)
+        has = f"{', '.join(others)} and {last}"
         raise ValueError(f"{text!r} is not a backend of this version, which has {has}")
     return text
 
@@ -58,7 +62,8 @@ def _read_static_mode(text: str) -> Mode:
     return Mode.PERMANENT
 
 
-def _read_command(text: str) -> tuple[str, ...]:
+def read_command(text: str) -> tuple[str, ...]:
+    """Return a program and its arguments; raises ValueError."""
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:
@@ -67,6 +72,14 @@ def _read_command(text: str) -> tuple[str, ...]:
     if not words or not words[0] or "\0" in text:
         raise ValueError(f"{text!r} is not a command: a program and its arguments")
     return words
+
+
+def found(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Return a command with the place of its program; one without a slash is looked for on PATH."""
+    program, *arguments = command
+    if "/" in program:
+        program = str((folder / program).absolute())
+    return (program, *arguments)
 
 
 def _read_mac(text: str) -> str:
@@ -92,7 +105,7 @@ def _read_end(text: str) -> int:
 
 Backend = Annotated[str, from_text(_read_backend, " or ".join(f'"{each}"' for each in BACKENDS))]
 Begin = Annotated[int, from_text(_read_begin, 'a time of day such as "08:00"')]
-Command = Annotated[tuple[str, ...], from_text(_read_command, "a program and its arguments")]
+Command = Annotated[tuple[str, ...], from_text(read_command, "a program and its arguments")]
 Days = Annotated[frozenset[int], from_text(parse_days, 'days such as "mon-fri" or "daily"')]
 End = Annotated[int, from_text(_read_end, 'a time of day such as "18:00"')]
 Factor = Annotated[float, number(1, _STEEPEST)]

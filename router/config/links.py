@@ -16,13 +16,18 @@ from router.config.linevalues import (
     RecoveryWay,
     Share,
     StaticMode,
+    Threshold,
+    found,
 )
+from router.config.media import Medium
+from router.config.pppvalues import Flow, Label, Methods, Numbers, Speed, User
 from router.config.section import Section
 from router.config.values import (
     Address,
     Count,
     DeviceName,
     Duration,
+    FilePath,
     Flag,
     Interface,
     Mtu,
@@ -30,14 +35,19 @@ from router.config.values import (
     PositiveDuration,
     Size,
 )
+from router.host.ppp.tty import FlowControl
 from router.link.types import HoldLimits, LinkConfig, Mode, RedialConfig
+from router.ppp.types import BY_STRENGTH, Echo
 
 __all__ = [
     "KINDS",
+    "AnyLink",
     "CommandLink",
+    "DialledLink",
     "HoldSection",
     "Link",
     "LinkSection",
+    "PppLink",
     "RedialSection",
     "StaticLink",
 ]
@@ -47,6 +57,8 @@ _STATUS_INTERVAL_S = 30.0  # seconds: what a dead line may cost before it is not
 _LINK = LinkConfig("")
 _REDIAL = RedialConfig()
 _HOLD = HoldLimits()
+_ECHO = Echo()
+_SPEED = 115200  # bit/s: the fastest that every serial port since the 16550 has
 
 
 class RedialSection(Section):
@@ -84,57 +96,42 @@ class LinkSection(Section):
     backend: Backend = Field(examples=["static"])
     device: DeviceName | None = None
     mtu: Mtu = DEFAULT_MTU
-    status: Command | None = None
-    status_interval: PositiveDuration = _STATUS_INTERVAL_S
     dead_after: Count = _LINK.dead_after
     recovery: RecoveryWay = _LINK.recovery
 
     def placed(self, folder: Path) -> Self:
-        """Return the section with its programs as found from the folder of the file."""
-        commands = ((key, getattr(self, key, None)) for key in ("up", "down", "status"))
-        return self.model_copy(update={key: _found(each, folder) for key, each in commands if each})
-
-
-class StaticLink(LinkSection):
-    """A `[[link]]` that is always on: a card with a fixed address, or the bare TUN without one."""
-
-    nature: ClassVar[str] = "a static line has a fixed address and is always up"
-
-    mode: StaticMode = Mode.PERMANENT
-    metered: Flag = False
-    address: Interface = Field(examples=["203.0.113.2/24"])
-    gateway: Address | None = None
+        """Return the section with its programs and files as found from the folder of the file."""
+        programs = ((key, getattr(self, key, None)) for key in ("up", "down", "status"))
+        files = (
+            (key, getattr(self, key, None)) for key in ("chat", "hang_up_chat", "password_file")
+        )
+        places: dict[str, Any] = {key: found(each, folder) for key, each in programs if each}
+        return self.model_copy(update=places | {key: folder / each for key, each in files if each})
 
     def told(self) -> LinkConfig:
-        """Return what the link's core is told; a dead line is looked at as often as a live one."""
-        interval_s = self.status_interval
-        return LinkConfig(
-            name=self.name,
-            mode=self.mode,
-            metered=self.metered,
-            mtu=self.mtu,
-            idle_timeout_s=0.0,
-            redial=RedialConfig(interval_s, 1.0, interval_s, 0.0, interval_s),
-            dead_after=self.dead_after,
-            recovery=self.recovery,
-        )
+        """Return what the link's core is told."""
+        raise NotImplementedError
 
 
-class CommandLink(LinkSection):
-    """A `[[link]]` that commands raise and take down."""
+class AskedLink(LinkSection):
+    """A `[[link]]` that a command may be asked about."""
 
-    nature: ClassVar[str] = "what the command for `up` raises has an address of its own"
+    status: Command | None = None
+    status_interval: PositiveDuration = _STATUS_INTERVAL_S
+
+
+class DialledLink(LinkSection):
+    """A `[[link]]` that is raised and taken down."""
 
     mode: LinkMode = _LINK.mode
     metered: Flag = _LINK.metered
-    up: Command = Field(examples=["./isp-up"])
-    down: Command = Field(examples=["./isp-down"])
     idle_timeout: Duration = _LINK.idle_timeout_s
     dial_timeout: PositiveDuration = _LINK.dial_timeout_s
     hang_up_timeout: PositiveDuration = _LINK.hang_up_timeout_s
     min_up: Duration = _LINK.min_up_s
     billing_unit: Duration = _LINK.billing_unit_s
     max_session: Duration = _LINK.max_session_s
+    refusals: Threshold = _LINK.refusals
     redial: RedialSection = RedialSection()
     hold: HoldSection = HoldSection()
 
@@ -154,10 +151,77 @@ class CommandLink(LinkSection):
             redial=self.redial.told(),
             dead_after=self.dead_after,
             recovery=self.recovery,
+            refusals=self.refusals,
         )
 
 
-KINDS: dict[str, type[LinkSection]] = {"static": StaticLink, "command": CommandLink}
+class StaticLink(AskedLink):
+    """A `[[link]]` that is always on: a card with a fixed address, or the bare TUN without one."""
+
+    nature: ClassVar[str] = "a static line has a fixed address and is always up"
+
+    mode: StaticMode = Mode.PERMANENT
+    metered: Flag = False
+    address: Interface = Field(examples=["203.0.113.2/24"])
+    gateway: Address | None = None
+    dns: tuple[Address, ...] = ()
+
+    def told(self) -> LinkConfig:
+        """Return what the link's core is told; a dead line is looked at as often as a live one."""
+        interval_s = self.status_interval
+        return LinkConfig(
+            name=self.name,
+            mode=self.mode,
+            metered=self.metered,
+            mtu=self.mtu,
+            idle_timeout_s=0.0,
+            redial=RedialConfig(interval_s, 1.0, interval_s, 0.0, interval_s),
+            dead_after=self.dead_after,
+            recovery=self.recovery,
+        )
+
+
+class CommandLink(DialledLink, AskedLink):
+    """A `[[link]]` that commands raise and take down."""
+
+    nature: ClassVar[str] = "what the command for `up` raises has an address of its own"
+
+    up: Command = Field(examples=["./isp-up"])
+    down: Command = Field(examples=["./isp-down"])
+
+
+class PppLink(DialledLink):
+    """A `[[link]]` that is dialled and logged in to here."""
+
+    nature: ClassVar[str] = "the provider tells what a PPP line has when it is dialled"
+
+    device: DeviceName = "ppp0"
+    line: Medium = Field(examples=["/dev/ttyS1"])
+    speed: Speed = _SPEED
+    flow_control: Flow = FlowControl.RTS_CTS
+    chat: FilePath | None = None
+    hang_up_chat: FilePath | None = None
+    number: Numbers = ()
+    service: Label = ""
+    concentrator: Label = ""
+    user: User | None = None
+    password_file: FilePath | None = None
+    auth: Methods = BY_STRENGTH
+    echo_interval: Duration = _ECHO.interval_s
+    echo_failures: Count = _ECHO.failures
+
+    def placed(self, folder: Path) -> Self:
+        """Return the section with its programs and files as found from the folder of the file."""
+        section = super().placed(folder)
+        return section.model_copy(update={"line": section.line.placed(folder)})
+
+
+KINDS: dict[str, type[LinkSection]] = {
+    "static": StaticLink,
+    "command": CommandLink,
+    "ppp": PppLink,
+}
+AnyLink = StaticLink | CommandLink | PppLink
 _OTHERWISE = "command"  # the kind that a section without a known backend is judged by
 
 
@@ -167,14 +231,8 @@ def _kind(section: Any) -> str:
 
 
 Link = Annotated[
-    Annotated[StaticLink, Tag("static")] | Annotated[CommandLink, Tag("command")],
+    Annotated[StaticLink, Tag("static")]
+    | Annotated[CommandLink, Tag("command")]
+    | Annotated[PppLink, Tag("ppp")],
     Discriminator(_kind),
 ]
-
-
-def _found(command: tuple[str, ...], folder: Path) -> tuple[str, ...]:
-    """Return a command with the place of its program; one without a slash is looked for on PATH."""
-    program, *arguments = command
-    if "/" in program:
-        program = str((folder / program).absolute())
-    return (program, *arguments)

@@ -21,9 +21,11 @@ from router.config.linevalues import UseRight
 from router.config.links import DEFAULT_MTU, Link
 from router.config.section import Section
 from router.config.values import (
+    Address,
     AddressMode,
     Count,
     DeviceName,
+    Domain,
     Duration,
     FilePath,
     Filtering,
@@ -44,6 +46,7 @@ from router.link.types import Right
 from router.nat.types import Limits, NatConfig, Timeouts
 
 __all__ = [
+    "DhcpSection",
     "LanSection",
     "LimitsSection",
     "NatSection",
@@ -56,6 +59,7 @@ __all__ = [
 _TIMEOUTS = Timeouts()
 _LIMITS = Limits()
 _NAT = NatConfig()
+_LEASE_S = 43200.0  # seconds: half a day, so that who comes back after lunch has his address
 
 
 class RouterSection(Section):
@@ -69,6 +73,14 @@ class RouterSection(Section):
     timezone: TimeZone | None = None
 
 
+class DhcpSection(Section):
+    """`[lan.dhcp]`: addresses for hosts that ask for one."""
+
+    first: Address = Field(alias="from", examples=["192.168.1.100"])
+    last: Address = Field(alias="to", examples=["192.168.1.199"])
+    lease: PositiveDuration = _LEASE_S
+
+
 class LanSection(Section):
     """`[lan]`: the side with the hosts."""
 
@@ -79,6 +91,9 @@ class LanSection(Section):
     mtu: Mtu = DEFAULT_MTU
     routes: tuple[Route, ...] = ()
     dial: UseRight = Right.MAY_DIAL
+    dns: Flag = False
+    domain: Domain = "lan"
+    dhcp: DhcpSection | None = None
 
 
 class WanSection(Section):

@@ -31,6 +31,7 @@ __all__ = [
     "AddressMode",
     "Count",
     "DeviceName",
+    "Domain",
     "Duration",
     "FilePath",
     "Filtering",
@@ -48,6 +49,7 @@ __all__ = [
     "SocketAddress",
     "SynPolicy",
     "TimeZone",
+    "is_domain",
 ]
 
 _FIRST_DYNAMIC_PORT = 1024  # RFC 4787 REQ-3a: lower ones are for internal ports below 1024
@@ -56,6 +58,8 @@ _WIDEST_BLOCK = 16  # prefix length: 65,536 external addresses, a list of which 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DEVICE = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}")  # IFNAMSIZ is 16 with its zero byte
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # RFC 1123, 2.1, and the "_" in use
+_DOMAIN = re.compile(rf"(?=.{{1,189}}$){_LABEL}(?:\.{_LABEL})*")  # 63 and a dot are for a host
 _NAMESPACE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}|")  # none, or a file name in /run/netns
 _PREFIX = re.compile(r"[0-9]{1,2}")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -70,6 +74,11 @@ class InterfaceAddress(NamedTuple):
 
     def __str__(self) -> str:
         return f"{format_address(self.address)}/{self.network.prefix}"
+
+
+def is_domain(text: str) -> bool:
+    """Whether a text is a name, or several with dots between, that DNS can be asked for."""
+    return _DOMAIN.fullmatch(text) is not None
 
 
 def _read_flag(value: object) -> bool:
@@ -170,6 +179,7 @@ Count = Annotated[int, whole_number(1)]
 DeviceName = Annotated[
     str, matching(_DEVICE, 'a device name: 1 to 15 letters, digits and signs but "/", ":", "%"')
 ]
+Domain = Annotated[str, matching(_DOMAIN, 'a domain of letters, digits and "-", such as "lan"')]
 Duration = Annotated[float, from_text(_read_duration, 'a duration such as "90s", "5m" or "2h4m"')]
 FilePath = Annotated[Path, from_text(_read_path, "the path of a file")]
 Filtering = Annotated[FilteringBehavior, choice(FilteringBehavior)]

@@ -46,6 +46,7 @@ from router.host.machine import netns
 from router.host.machine.journal import Journal
 from router.host.machine.lock import instance_lock
 from router.host.machine.plumbing import Plumbing
+from router.host.ppp.wiretap import Wiretaps
 from router.link.calendar import Calendar
 from router.link.messages import Report, Signal
 from router.wire.address import format_address
@@ -118,6 +119,7 @@ class _Router:
         self._plumbing = plumbing
         self._forwards = RunningForwards(self._dataplane, config)
         self._events = EventHub()
+        self._wiretaps = Wiretaps()
         self._attendant: Attendant | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -133,7 +135,9 @@ class _Router:
         names = [link.name for link in self._config.links]
         ledger = await AsyncLedger.open(self._config.router.state_dir, wall, names)
         metered = [link.name for link in self._config.links if link.metered]
-        supervisor = LineSupervisor(backends(self._config), self._plumbing, self._report)
+        supervisor = LineSupervisor(
+            backends(self._config, self._wiretaps), self._plumbing, self._report
+        )
         attendant = Attendant(self._dataplane, supervisor, self._events, ledger, metered)
         self._attendant = attendant
         for tun in (self._lan, self._wan):
@@ -168,7 +172,7 @@ class _Router:
         }
         api = ControlApi(
             self._dataplane, self._forwards, self._describe, names, ledger=ledger,
-            events=self._events,
+            events=self._events, wiretaps=self._wiretaps,
         )  # fmt: skip
         tasks = [
             asyncio.create_task(sweep_at_leisure(self._count_sessions)),

@@ -1,12 +1,15 @@
 """What the configuration says about the machine's two sides, in the words of who serves them."""
 
-from router.config import CommandLink, Config, StaticLink
+from router.config import AnyLink, Config, PppLink, StaticLink
+from router.config.media import Ethernet
+from router.daemon.ppp import ppp_backend
 from router.devices import Neighbours
 from router.host.lines.backend import Backend, LineAddress
 from router.host.lines.command import CommandBackend, Commands
 from router.host.lines.static import StaticBackend
 from router.host.machine.neighbours import KernelNeighbours
 from router.host.machine.plumbing import LanNic, LanSide, WanLink, WanSide
+from router.host.ppp.wiretap import Wiretaps
 from router.nat.types import Masquerade, OneToOne
 from router.wire.address import Network
 
@@ -24,11 +27,22 @@ def lan_side(config: Config) -> LanSide:
 
 def wan_side(config: Config) -> WanSide:
     """Return where the lines are."""
-    links = tuple(
-        WanLink(link.name, link.device, link.mtu, comes_and_goes=not isinstance(link, StaticLink))
-        for link in config.links
-    )
+    links = tuple(map(_wan_link, config.links))
     return WanSide(config.wan.tun, config.wan.netns, links, _published(config))
+
+
+def _wan_link(link: AnyLink) -> WanLink:
+    carrier = None
+    if isinstance(link, PppLink) and isinstance(link.line, Ethernet):
+        carrier = link.line.device
+    return WanLink(
+        link.name,
+        link.device,
+        link.mtu,
+        comes_and_goes=not isinstance(link, StaticLink),
+        made_here=isinstance(link, PppLink),
+        carrier=carrier,
+    )
 
 
 def _published(config: Config) -> tuple[Network, ...]:
@@ -46,12 +60,14 @@ def neighbours(config: Config) -> Neighbours:
     return KernelNeighbours(config.lan.netns, config.lan.device)
 
 
-def backends(config: Config) -> dict[str, Backend]:
-    """Return what raises each line, by link, in the order of preference."""
-    return {link.name: _backend(link, config.wan.netns) for link in config.links}
+def backends(config: Config, wiretaps: Wiretaps) -> dict[str, Backend]:
+    """Return what raises each line, by link, in the order of preference; raises ConfigError."""
+    return {link.name: _backend(link, config.wan.netns, wiretaps) for link in config.links}
 
 
-def _backend(link: StaticLink | CommandLink, netns: str) -> Backend:
+def _backend(link: AnyLink, netns: str, wiretaps: Wiretaps) -> Backend:
+    if isinstance(link, PppLink):
+        return ppp_backend(link, netns, wiretaps.on(link.name))
     if isinstance(link, StaticLink):
         address, network = link.address
         return StaticBackend(

@@ -7,11 +7,11 @@ tried again is nothing to wait for while there is another to raise. A dead link 
 its redial delay allows, while one behind it carries; once it is up, the sessions on the other stay
 until they end, or are cut, as that one's `recovery` says.
 
-What blocks a link is asked anew at every step: somebody took it down to stay down; its hours, the
-budget or the breaker (`router.link.limits`); links before it. A link that is up falls when its
-hours or the budget end, except where a person has raised it, and when nothing keeps it: flows
-hold the link they use (`router.link.holds`), leases whichever is active. Flows of a host that has
-a lease do not count: it says itself how long it needs the line.
+What blocks a link is asked anew at every step: somebody took it down to stay down; the provider
+refuses its login; its hours, the budget or the breaker (`router.link.limits`); links before it. A
+link that is up falls when its hours or the budget end, except where a person has raised it, and
+when nothing keeps it: flows hold the link they use (`router.link.holds`), leases whichever is
+active. Flows of a host that has a lease do not count: it says itself how long it needs the line.
 
 Until the first step nothing is raised, so that lines which are up already can be told of first.
 
@@ -172,6 +172,7 @@ class Links:
         if machine.is_up:
             return f"{name} is up already"
         self._limits.reset_breaker(now)
+        machine.forgive()
         machine.raise_(Trigger(Cause.USER, by, f"{by} asked for it"), now)
         self.settle(now)
         return ""
@@ -263,7 +264,7 @@ class Links:
     def _blocked(self, machine: LinkMachine, now: float) -> str:
         if machine.name in self._stays_down:
             return f"taken down by {self._stays_down[machine.name]}"
-        why = self._limits.why_not(machine.config, now)
+        why = machine.refusal or self._limits.why_not(machine.config, now)
         return why or self._stands_by(machine, now)
 
     def _stands_by(self, machine: LinkMachine, now: float) -> str:

@@ -15,6 +15,11 @@ of several links is preferred is for `router.link.links`.
 * An idle line stays until its grace and its minimum are over, and then, where time is sold in
   units, until just before the next unit begins: what is paid for may as well be used.
 * Failures count in a row; coming up ends the row.
+* Refused logins have a row of their own, which attempts that did not get as far as a login do not
+  end: providers lock accounts that keep trying. A row of `refusals` makes a `refusal`, for which
+  only a person may raise the link again, and the link is dead at once. Coming up ends the row, and
+  so does a person (`forgive`), who may have corrected the password. So does a restart, after which
+  the login is tried again: nothing of this is kept.
 """
 
 from dataclasses import replace
@@ -35,6 +40,7 @@ from router.link.messages import (
     Signal,
     StateChange,
     Trigger,
+    Warned,
 )
 from router.link.redial import Redial
 from router.link.types import Cause, Ending, LinkConfig, State
@@ -129,6 +135,8 @@ class LinkMachine:
         self.wanted: Trigger | None = None
         self.rise: Rise | None = None
         self.signals: list[Signal] = []
+        self._refusals = 0  # in a row
+        self._refused = ""  # what the provider said, the last time
         self._redial = Redial(config.redial, rng)
         self._former: Rise | None = None
         self._ending: Ending | None = None
@@ -155,7 +163,14 @@ class LinkMachine:
     @property
     def is_dead(self) -> bool:
         """Whether so many attempts have failed in a row that links behind it may take over."""
-        return self.failures >= self.config.dead_after
+        return self.failures >= self.config.dead_after or bool(self.refusal)
+
+    @property
+    def refusal(self) -> str:
+        """Why nobody but a person is to raise it, "" unless too many logins were refused."""
+        if not 0 < self.config.refusals <= self._refusals:
+            return ""
+        return f"login refused: {self._refused}; raise it by hand to try again"
 
     @property
     def cause(self) -> Cause | None:
@@ -218,14 +233,28 @@ class LinkMachine:
             return
         if report.attempt != self.attempt:
             return
+        is_refusal = isinstance(report, Failed) and report.is_refusal and self.rise is not None
         if isinstance(report, Failed | Lost) and self.state is not State.HANGING_UP:
-            self._ending = Ending.CARRIER_LOST if self.is_up else Ending.FAILED
+            failure = Ending.REFUSED if is_refusal else Ending.FAILED
+            self._ending = Ending.CARRIER_LOST if self.is_up else failure
             self._detail = report.why
         if self.is_up and reconnect:
             cause = Cause.USER if self.cause is Cause.USER else Cause.RECONNECT
             self.wanted = Trigger(cause, self.by, "the line was in use when it was lost")
         why = getattr(report, "why", "") or _EVENTS[type(report)].value
         self._step(_EVENTS[type(report)], now, why, self.name)
+        if is_refusal:
+            self._count_refusal(why, now)
+
+    def _count_refusal(self, why: str, now: float) -> None:
+        self._refusals += 1
+        self._refused = why
+        if self._refusals == self.config.refusals:
+            self.signals.append(Warned(f"{self.name} stays down, {self.refusal}", now))
+
+    def forgive(self) -> None:
+        """Let the provider refuse the login anew, because a person wants it tried."""
+        self._refusals = 0
 
     def _take_address(self, report: Addressed, now: float) -> None:
         if self.state in _DOWN and not report.attempt:
@@ -240,7 +269,7 @@ class LinkMachine:
         if (self.rise.address, self.mtu) == (address, report.mtu):
             return
         former, renumbered = self.state, self.is_up
-        self.wanted, self.failures = None, 0
+        self.wanted, self.failures, self._refusals = None, 0, 0
         self.address, self.mtu = report.address, report.mtu
         self.rise = replace(self.rise, up_at=self.rise.up_at or now, address=address)
         self.signals.append(self.rise)
@@ -265,7 +294,8 @@ class LinkMachine:
         rise = self.rise or self._former
         if rise is None:
             return
-        waited_s = rise.waited_s if waited_s is None else waited_s
+        waits = [each for each in (rise.waited_s, waited_s) if each is not None]
+        waited_s = max(waits, default=None)
         rise = replace(rise, held=rise.held + held, lost=rise.lost + lost, waited_s=waited_s)
         self.signals.append(rise)
         if self.rise is not None:

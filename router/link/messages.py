@@ -11,11 +11,13 @@ from router.link.types import Cause, Ending, State
 __all__ = [
     "Addressed",
     "Closed",
+    "Coming",
     "Connected",
     "Dial",
     "Failed",
     "HangUp",
     "Lost",
+    "Ready",
     "Report",
     "Rise",
     "Signal",
@@ -51,11 +53,16 @@ class Addressed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt came to nothing and the line is down; `why` is one clause for people."""
+    """The attempt came to nothing and the line is down; `why` is one clause for people.
+
+    `is_refusal`: the provider was reached and refused the login, so that the next attempt would
+    come to nothing too, and might have the account locked. `why` is then the provider's reason.
+    """
 
     link: str
     attempt: int
     why: str
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +163,27 @@ class Rise:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something people should know: a budget nearly used up, the breaker open."""
+    """Something people should know: a budget nearly used up, the breaker open, a login refused."""
 
     what: str
     at: float
 
 
 Signal = Dial | HangUp | StateChange | Rise | Warned
+
+
+# Core to control side, as the answer to whoever would use a line without sending packets
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """He may, and this link is up."""
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """He may wait for one, and has since then."""
+
+    since: float

@@ -93,13 +93,14 @@ class Ending(Enum):
     CARRIER_LOST = "carrier lost"
     FAILED = "failed"
     TIMED_OUT = "timed out"
+    REFUSED = "refused"  # the provider would not have this login
     REPLACED = "replaced"  # a better link has recovered
     SHUTDOWN = "router stopped"
 
     @property
     def is_failure(self) -> bool:
         """Whether an attempt has come to nothing."""
-        return self in (Ending.FAILED, Ending.TIMED_OUT)
+        return self in (Ending.FAILED, Ending.TIMED_OUT, Ending.REFUSED)
 
 
 class Action(Enum):
@@ -240,6 +241,7 @@ class LinkConfig:
     max_session_s: float = 0.0
     redial: RedialConfig = field(default_factory=RedialConfig)
     dead_after: int = 2  # failed attempts in a row that prove it dead, for links behind it
+    refusals: int = 2  # logins in a row: one may be a fault, many have the account locked
     recovery: Recovery = Recovery.DRAIN
 
 

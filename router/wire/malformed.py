@@ -23,3 +23,6 @@ class Malformed(Enum):
     QUOTE = "ICMP error quotes no usable packet"
     PPP_LENGTH = "PPP packet length below its header or beyond the frame"
     PPP_OPTIONS = "PPP options do not parse"
+    PPPOE_VERSION = "not PPPoE version 1 and type 1"
+    PPPOE_LENGTH = "PPPoE length beyond the frame"
+    PPPOE_TAGS = "PPPoE tags do not parse"

@@ -17,6 +17,7 @@ from router.host.control.events import EventHub
 from router.host.control.listener import open_on_lan
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
+from router.host.ppp.wiretap import Wiretaps
 from router.link.messages import Rise, Signal
 from router.link.types import State
 from router.wire.address import Endpoint
@@ -100,6 +101,7 @@ class Controlled:
             on_signals=self._pass_on,
         )
         self.hub = EventHub(lambda: wall)
+        self.wiretaps = Wiretaps()
         self.forwards = FakeForwards()
         self.told: dict[str, Any] = {
             "version": "9",
@@ -115,6 +117,7 @@ class Controlled:
             {"192.168.1.10": "mail"},
             ledger=FakeLedger(),
             events=self.hub,
+            wiretaps=self.wiretaps,
         )
         self.client = ControlClient(self.path)
         self.loop: asyncio.AbstractEventLoop

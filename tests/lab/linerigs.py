@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from router.host.lines.backend import Backend, LineAddress
+from router.host.lines.backend import Backend, LineAddress, RefusedError
 from router.host.lines.command import CommandBackend, Commands
 from router.host.lines.static import StaticBackend
 from router.host.machine import netns
 from router.wire.address import parse_address
 from tests.lab.box import Box, run
-from tests.lab.lines import ENGAGED, BlackHole, FakeBackend, a_line
+from tests.lab.lines import ENGAGED, LOGIN_REFUSED, Answer, BlackHole, FakeBackend, a_line
 
 LINE = LineAddress(parse_address("203.0.113.2"), 24, 1500, parse_address("203.0.113.1"))
 OTHER = LineAddress(parse_address("203.0.113.77"), 24, 1500, parse_address("203.0.113.1"))
@@ -30,8 +30,8 @@ async def eventually(holds: Callable[[], object]) -> None:
 class Rig(Protocol):
     """A line and its provider.
 
-    `can` are the things that can happen to it: fail, stall, lose, renumber, and hang-up where it
-    is down once it has been hung up.
+    `can` are the things that can happen to it: fail, login where it can be refused that, stall,
+    lose, renumber, and hang-up where it is down once it has been hung up.
     """
 
     can: ClassVar[frozenset[str]]
@@ -44,6 +44,10 @@ class Rig(Protocol):
 
     def refuse(self) -> str:
         """Have dials fail from now on; return the reason."""
+        ...
+
+    def refuse_login(self) -> str:
+        """Have dials fail from now on because the provider wants another login; return that."""
         ...
 
     def stall(self) -> None:
@@ -72,7 +76,7 @@ class Rig(Protocol):
 
 
 class FakeRig:
-    can: ClassVar = frozenset({"fail", "stall", "lose", "renumber", "hang-up"})
+    can: ClassVar = frozenset({"fail", "login", "stall", "lose", "renumber", "hang-up"})
     line, other = a_line(), a_line("203.0.113.77")
 
     def __init__(self) -> None:
@@ -86,6 +90,10 @@ class FakeRig:
     def refuse(self) -> str:
         self._set(ENGAGED)
         return ENGAGED
+
+    def refuse_login(self) -> str:
+        self._set(RefusedError(LOGIN_REFUSED))
+        return LOGIN_REFUSED
 
     def stall(self) -> None:
         self._set(BlackHole())
@@ -105,7 +113,7 @@ class FakeRig:
     def leftovers(self) -> str:
         return str(self._made.line or "")
 
-    def _set(self, answer: LineAddress | str | BlackHole) -> None:
+    def _set(self, answer: Answer) -> None:
         self._made.answers.clear()
         self._made.answers.append(answer)
 
@@ -124,6 +132,9 @@ class BareRig:
         return StaticBackend("isp", self.line, netns=self._box.wan)
 
     def refuse(self) -> str:
+        raise NotImplementedError
+
+    def refuse_login(self) -> str:
         raise NotImplementedError
 
     def stall(self) -> None:
@@ -193,6 +204,7 @@ UP = """#!/bin/sh
 cd {directory}
 case $(cat mode) in
 refuse) echo failed {engaged}; exit 3 ;;
+refuse-login) echo refused {refused}; exit 4 ;;
 stall) echo begun >begun; sleep 600 & sleep 600 ;;
 esac
 sleep 600 </dev/null >/dev/null &  # as a daemon that keeps the line
@@ -206,7 +218,7 @@ ip route add default via 203.0.113.1"""
 class TellingRig(BareRig):
     """Commands that say the address; files tell them what to do."""
 
-    can: ClassVar = frozenset({"fail", "stall", "lose", "renumber", "hang-up"})
+    can: ClassVar = frozenset({"fail", "login", "stall", "lose", "renumber", "hang-up"})
     other = OTHER
 
     def __init__(self, box: Box, directory: Path) -> None:
@@ -215,7 +227,8 @@ class TellingRig(BareRig):
         self._mode, self._up = directory / "mode", directory / "is-up"
         self._mode.write_text("answer")
         self._write("up", UP.format(
-            directory=directory, engaged=ENGAGED, raising=f"{TELLING} | tee is-up"))  # fmt: skip
+            directory=directory, engaged=ENGAGED, refused=LOGIN_REFUSED,
+            raising=f"{TELLING} | tee is-up"))  # fmt: skip
         self._write("down", f"#!/bin/sh\nrm -f {self._up}\n")
         self._write("status", f"#!/bin/sh\ncat {self._up}\n")
 
@@ -234,6 +247,10 @@ class TellingRig(BareRig):
     def refuse(self) -> str:
         self._mode.write_text("refuse")
         return ENGAGED
+
+    def refuse_login(self) -> str:
+        self._mode.write_text("refuse-login")
+        return LOGIN_REFUSED
 
     def stall(self) -> None:
         self._mode.write_text("stall")
@@ -260,8 +277,9 @@ class SeenRig(TellingRig):
         super().__init__(box, directory)
         box.ip(box.box, "link", "set", "eth2", "netns", box.wan)
         box.ip(box.wan, "link", "set", "eth2", "up")
-        raising = UP.format(directory=directory, engaged=ENGAGED, raising=SETTING)
-        self._write("up", raising)
+        self._write("up", UP.format(
+            directory=directory, engaged=ENGAGED, refused=LOGIN_REFUSED,
+            raising=SETTING))  # fmt: skip
         self._write("down", "#!/bin/sh\nip addr flush dev eth2\n")
 
     def backend(self) -> Backend:

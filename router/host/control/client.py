@@ -117,10 +117,13 @@ class ControlClient:
                     yield Event(fields["event"], int(fields["id"]), json.loads(fields["data"]))
                 fields = {}
 
-    async def capture(self, side: str) -> AsyncIterator[bytes]:
-        """Yield runs of whole pcapng blocks from `side` (lan, wan, both) until cancelled."""
-        rest = bytearray()
-        async with self._request("GET", "capture", {"side": side}, timeout_s=None) as response:
+    async def capture(self, side: str, link: str = "") -> AsyncIterator[bytes]:
+        """Yield runs of whole pcapng blocks from `side` (lan, wan, both, line) until cancelled.
+
+        Of several links that speak PPP, `link` is the one whose line is meant.
+        """
+        rest, query = bytearray(), {"side": side, "link": link}
+        async with self._request("GET", "capture", query, timeout_s=None) as response:
             async for piece in response.content.iter_any():
                 rest += piece
                 if blocks := cut_blocks(rest):

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 __all__ = [
     "ENHANCED_PACKET",
     "EPB_OUTBOUND",
+    "LINKTYPE_IPV4",
+    "LINKTYPE_PPP",
     "cut_blocks",
     "dropped_in",
     "packet_block",
@@ -23,12 +25,13 @@ __all__ = [
 # tcpdump.org/linktypes: the packet begins with its IPv4 header. The more usual LINKTYPE_RAW (101)
 # will not do: libpcap up to 1.10 refuses a second interface of that type.
 LINKTYPE_IPV4 = 228
+LINKTYPE_PPP = 9  # a PPP frame, here with address and control and a protocol of two octets
 SECTION_HEADER = 0x0A0D0D0A  # block types, section 11.1
 INTERFACE_DESCRIPTION = 1
 INTERFACE_STATISTICS = 5
 ENHANCED_PACKET = 6
 BYTE_ORDER_MAGIC = 0x1A2B3C4D
-SNAPLEN = 65535  # bytes: the longest IPv4 packet; nothing is cut off
+SNAPLEN = 65535  # bytes: the longest IPv4 packet, more than a PPP frame; nothing is cut off
 
 OPT_SHB_USERAPPL = 4
 OPT_IF_NAME = 2
@@ -44,13 +47,16 @@ _OPTION = struct.Struct("=HH")  # code, length
 _STATISTICS = struct.Struct("=IIIHHQ")  # interface, time high, time low, option header, count
 
 
-def preamble(interfaces: Iterable[str], application: str) -> bytes:
-    """Return the section header and one description for each interface name, in order."""
+def preamble(interfaces: Iterable[str], application: str, linktype: int = LINKTYPE_IPV4) -> bytes:
+    """Return the section header and one description for each interface name, in order.
+
+    `linktype` says what the packets of all of them begin with.
+    """
     section = struct.pack("=IHHq", BYTE_ORDER_MAGIC, 1, 0, -1)  # version 1.0, length unknown
     blocks = [_block(SECTION_HEADER, section + _options((OPT_SHB_USERAPPL, application.encode())))]
     for name in interfaces:
         options = _options((OPT_IF_NAME, name.encode()), (OPT_IF_TSRESOL, bytes([NANOSECONDS])))
-        description = struct.pack("=HHI", LINKTYPE_IPV4, 0, SNAPLEN)
+        description = struct.pack("=HHI", linktype, 0, SNAPLEN)
         blocks.append(_block(INTERFACE_DESCRIPTION, description + options))
     return b"".join(blocks)
 

@@ -18,7 +18,8 @@
     POST   /v1/forwards                 * {"rule": "tcp 8080 -> 192.168.1.10:80"}
     DELETE /v1/forwards                 * ?rule=...
     POST   /v1/forwards/reload          * {"reset_affected": false}
-    GET    /v1/capture                  * ?side=lan|wan|both, a pcapng stream
+    GET    /v1/capture                  * ?side=lan|wan|both, or ?side=line &link=NAME for the
+                                          frames of a PPP line; a pcapng stream
     GET    /metrics                       Prometheus
 
 What is marked * is not offered on the LAN: a token is for programs that use the line, and neither
@@ -46,6 +47,7 @@ from router.host.control.links import Describe, LinkHandlers
 from router.host.control.listings import ListingHandlers
 from router.host.control.status import StatusHandlers
 from router.host.dataplane.loop import DataPlane
+from router.host.ppp.wiretap import Wiretaps
 
 __all__ = ["ControlApi"]
 
@@ -77,6 +79,7 @@ class ControlApi:
         *,
         ledger: Ledger,
         events: EventHub,
+        wiretaps: Wiretaps,
     ) -> None:
         self._events = events
         self._status = StatusHandlers(dataplane, describe, events)
@@ -86,7 +89,7 @@ class ControlApi:
         self._links = LinkHandlers(dataplane, describe)
         self._leases = LeaseHandlers(dataplane, events)
         self._forwards = ForwardHandlers(forwards, events)
-        self._captures = CaptureHandlers(dataplane)
+        self._captures = CaptureHandlers(dataplane, wiretaps)
 
     def application(self, token: str | None = None) -> web.Application:
         """Return the application to serve: for the Unix socket, or with a token for the LAN."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from router.devices import Side, Verdict
 from router.link.budget import Use
-from router.link.messages import Report, Signal
+from router.link.messages import Coming, Ready, Report, Signal
 from router.link.rows import BudgetRow, Holding, LinkRow
 from router.nat.types import DefaultHost, ForwardRule
 from router.reasons import Reason
@@ -71,6 +71,23 @@ class Lines(Protocol):
 
     def report(self, report: Report, /, *, now: float) -> None:
         """Take what a link's backend has to tell."""
+        ...
+
+    def ask(
+        self,
+        packet: bytes,
+        host: int,
+        words: str,
+        /,
+        *,
+        may_raise: bool,
+        since: float | None,
+        now: float,
+    ) -> Ready | Coming | Reason:
+        """Return whether the router may ask for a name on behalf of a host, or why not.
+
+        `since` is None at first and then what the last answer said.
+        """
         ...
 
     def take_signals(self) -> Sequence[Signal]:

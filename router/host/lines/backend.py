@@ -2,7 +2,8 @@
 
     backend = CommandBackend(...)
     line = await backend.probe()            # at start: up already?
-    line = await backend.dial(progress)     # DialError: the attempt came to nothing
+    line = await backend.dial(progress)     # DialError: the attempt came to nothing;
+                                            # RefusedError: and so will the next one
     while True:
         line = await backend.watch()        # another address; LineLostError: it is no more
     await backend.hang_up()
@@ -22,11 +23,18 @@ from typing import Protocol
 from router.errors import DeviceError
 from router.host.machine.wanline import LineAddress
 
-__all__ = ["Backend", "DialError", "LineAddress", "LineLostError"]
+__all__ = ["Backend", "DialError", "LineAddress", "LineLostError", "RefusedError"]
 
 
 class DialError(DeviceError):
     """The line could not be raised; says why in one clause, for people."""
+
+
+class RefusedError(DialError):
+    """The provider refused the login; trying again will not help until somebody changes something.
+
+    Says what the provider said, or what it was that could not be agreed on.
+    """
 
 
 class LineLostError(DeviceError):
@@ -48,7 +56,7 @@ class Backend(Protocol):
         """Raise the line and return what it has; takes as long as it takes.
 
         `progress` is called when there is a carrier and only the address is still to come. Raises
-        DialError.
+        DialError, and RefusedError where the provider would not have this login.
         """
         ...
 

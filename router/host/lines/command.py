@@ -27,7 +27,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from router.host.lines.backend import DialError, LineAddress, LineLostError
+from router.host.lines.backend import DialError, LineAddress, LineLostError, RefusedError
 from router.host.lines.process import GRACE_S, Process
 from router.host.lines.race import first_of, for_ever
 from router.host.lines.script import STATUS_LIMIT_S, Outcome, Script, Told, not_started
@@ -104,6 +104,8 @@ class CommandBackend:
         except OSError as error:
             raise DialError(not_started("up", error)) from None
         outcome = Outcome.of("up", told, await self._raising.wait())
+        if outcome.is_refusal:
+            raise RefusedError(outcome.why)
         if outcome.why:
             raise DialError(outcome.why)
         line = await self._told_line(told)

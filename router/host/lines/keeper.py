@@ -25,7 +25,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from router.errors import RouterError
-from router.host.lines.backend import Backend, LineAddress
+from router.host.lines.backend import Backend, LineAddress, RefusedError
 from router.link.messages import (
     Addressed,
     Closed,
@@ -145,7 +145,8 @@ class Keeper:
             raise
         except Exception as error:
             await self._take_down()
-            self._report(Failed(self._name, self._attempt, _why(error)))
+            refused = isinstance(error, RefusedError)
+            self._report(Failed(self._name, self._attempt, _why(error), is_refusal=refused))
         else:
             self._rose(line)
 

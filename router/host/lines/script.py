@@ -8,6 +8,8 @@ A command says, one a line, in any order:
     mtu 1492                what the line carries at most, in bytes
     dns 9.9.9.9             a name server of the provider's; there may be several
     failed TEXT             why it is about to fail, for people: `failed the number is engaged`
+    refused TEXT            the same, where the provider refuses the login: `refused wrong user`;
+                            after a few of these (`refusals`) only people raise the line again
     log TEXT                something for the router's log
 
 The last word on each counts. Whatever else it says is neither kept nor logged, because programs
@@ -49,6 +51,7 @@ class Told:
     mtu: int | None = None
     dns: list[int] = field(default_factory=list)
     failed: str = ""
+    is_refused: bool = False
     wrong: str = ""
     _logged: int = 0
 
@@ -74,6 +77,8 @@ class Told:
                 self.dns.append(_host(rest))
             case "failed":
                 self.failed = _shown(rest)
+            case "refused":
+                self.failed, self.is_refused = _shown(rest), True
             case "log" if self._logged < MOST_LOGGED:
                 self._logged += 1
                 _log.info("%s: %s", self.link, _shown(rest))
@@ -85,6 +90,11 @@ class Outcome:
 
     told: Told
     why: str
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it failed because the provider refused the login."""
+        return bool(self.why) and self.told.is_refused
 
     @classmethod
     def of(cls, role: str, told: Told, code: int) -> "Outcome":

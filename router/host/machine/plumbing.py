@@ -164,7 +164,7 @@ class Plumbing:
         return lan_mtu, wan_mtu
 
     def _mtu_of(self, link: WanLink) -> int:
-        if link.device is None:
+        if link.device is None or link.made_here:
             return link.mtu
         moved = links.has_device(self._wan.netns, link.device)
         if link.comes_and_goes and not moved and not links.has_device("", link.device):

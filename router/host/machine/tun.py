@@ -22,7 +22,7 @@ from router.errors import DeviceError
 from router.host.machine import netns as namespaces
 from router.wire.vnet import VNET_HEADER_LENGTH
 
-__all__ = ["QUEUE_LENGTH", "TunDevice", "open_tun"]
+__all__ = ["LOST", "QUEUE_LENGTH", "TunDevice", "attach", "bring_up", "open_tun"]
 
 QUEUE_LENGTH = 500  # packets: 64 cost 4 % of bulk transfers, 5000 gained nothing sure
 
@@ -35,7 +35,7 @@ _TCP_OFFLOADS = _F_CSUM | _F_TSO4 | _F_TSO6
 _ALL_OFFLOADS = _TCP_OFFLOADS | _F_USO4 | _F_USO6  # USO since Linux 6.2
 
 # A write the kernel refuses is a lost packet: queue full, interface down, frame malformed.
-_LOST = frozenset({errno.EAGAIN, errno.EIO, errno.ENOBUFS, errno.ENOMEM, errno.EINVAL})
+LOST = frozenset({errno.EAGAIN, errno.EIO, errno.ENOBUFS, errno.ENOMEM, errno.EINVAL})
 
 
 class TunDevice:
@@ -69,7 +69,7 @@ class TunDevice:
         try:
             os.write(self.fileno(), frame)
         except OSError as error:
-            if error.errno not in _LOST:
+            if error.errno not in LOST:
                 raise
 
     def close(self) -> None:
@@ -88,10 +88,10 @@ def open_tun(name: str, *, netns: str, mtu: int) -> TunDevice:
     """
     with namespaces.inside(netns):
         created = not _exists(name)
-        device = _attach(name, netns)
+        device = _attach_with_offloads(name, netns)
         try:
             if created:
-                _bring_up(name, mtu)
+                bring_up(name, mtu)
             return TunDevice(name, mtu if created else _mtu(name), device, created=created)
         except BaseException:
             device.close()
@@ -106,14 +106,23 @@ def _exists(name: str) -> bool:
     return True
 
 
-def _attach(name: str, netns: str) -> pytun.TunTapDevice:
-    flags = pytun.IFF_TUN | pytun.IFF_NO_PI | _IFF_VNET_HDR
+def attach(name: str, netns: str, flags: int = 0) -> pytun.TunTapDevice:
+    """Return the TUN device `name`, of the namespace the thread is in, which is called `netns`.
+
+    Its descriptor does not block and is not inherited. Raises DeviceError.
+    """
+    flags |= pytun.IFF_TUN | pytun.IFF_NO_PI
     try:
         device = pytun.TunTapDevice(name=name, flags=flags, dev=_CLONE_DEVICE)
     except OSError as error:
         raise DeviceError(_sentence(error, name, netns)) from error
     os.set_blocking(device.fileno(), False)
     os.set_inheritable(device.fileno(), False)  # what we start must not keep the device alive
+    return device
+
+
+def _attach_with_offloads(name: str, netns: str) -> pytun.TunTapDevice:
+    device = attach(name, netns, _IFF_VNET_HDR)
     fcntl.ioctl(device.fileno(), _TUNSETVNETHDRSZ, VNET_HEADER_LENGTH.to_bytes(4, "little"))
     try:
         fcntl.ioctl(device.fileno(), _TUNSETOFFLOAD, _ALL_OFFLOADS)
@@ -137,7 +146,8 @@ def _sentence(error: OSError, name: str, netns: str) -> str:
             return f"cannot open TUN device {name}{where}: {os.strerror(error.errno or 0)}"
 
 
-def _bring_up(name: str, mtu: int) -> None:
+def bring_up(name: str, mtu: int) -> None:
+    """Size a device of this thread's namespace and have it up, silent but for IPv4."""
     # A TUN has no neighbours: IPv6 autoconfiguration would only feed the router its own noise.
     quiet = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
     if quiet.exists():

@@ -4,7 +4,8 @@ Theory of operation. A line without a device is the TUN itself. A device (a card
 program makes) is in the WAN namespace, a card moved there. Policy rules before the `local` table
 make the kernel a bridge between the devices and the TUN:
 
-- from a device: everything into the TUN, also what is for the line's own address.
+- from a device: everything into the TUN, also what is for the line's own address. From a card
+  below one, which carries frames of PPP and nothing else: nothing.
 - from the TUN: out by the line it has the address of, by that line's own routing table; what has
   another source, such as a published address, by the table of the active line.
 - whatever came from either and has found no way is dropped without a word. So a line that is down
@@ -70,13 +71,17 @@ class WanLink:
     """A link by name, its device, and what it carries at most, in bytes.
 
     Without a device it is the TUN itself. A device that `comes_and_goes` is made, or set up, by
-    whatever raises the line; another is a card that is there from the start.
+    whatever raises the line, in the WAN namespace itself if it is `made_here`; another is a card
+    that is there from the start. `carrier` is a card below the device, for PPPoE: it is there from
+    the start as well, and no IP goes by it.
     """
 
     name: str
     device: str | None = None
     mtu: int = 1500
     comes_and_goes: bool = False
+    made_here: bool = False
+    carrier: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,11 @@ class WanSide:
     def devices(self) -> list[str]:
         """The devices' names, each once."""
         return list(dict.fromkeys(link.device for link in self.links if link.device is not None))
+
+    @property
+    def carriers(self) -> list[str]:
+        """The names of the cards below devices, each once."""
+        return list(dict.fromkeys(link.carrier for link in self.links if link.carrier is not None))
 
 
 def wan_changes(wan: WanSide) -> Iterator[Entry | Link | MovedNic | Sysctl]:
@@ -120,18 +130,23 @@ def device_changes(netns: str, link: WanLink) -> Iterator[Link | MovedNic | Sysc
 
     Nothing for a device yet to come. Raises DeviceError when a card is in neither place.
     """
-    if link.device is None:
+    if link.carrier is not None:
+        yield from _card_changes(netns, link.carrier)
+    if link.device is None or link.made_here:
         return
-    arrives = not links.has_device(netns, link.device)
-    if arrives:
-        if link.comes_and_goes and not links.has_device("", link.device):
-            return
-        links.require("", link.device)
+    if not link.comes_and_goes:
+        yield from _card_changes(netns, link.device)
+    elif not links.has_device(netns, link.device) and links.has_device("", link.device):
         yield note_nic("", link.device, netns)
-    if arrives or not link.comes_and_goes:
         yield from quiet(netns, link.device)
-    if not link.comes_and_goes:  # a card has a carrier only while it is up
-        yield from links.state(netns, link.device, up=True)
+
+
+def _card_changes(netns: str, card: str) -> Iterator[Link | MovedNic | Sysctl]:
+    if not links.has_device(netns, card):
+        links.require("", card)
+        yield note_nic("", card, netns)
+    yield from quiet(netns, card)
+    yield from links.state(netns, card, up=True)  # it has a carrier only while it is up
 
 
 def quiet(netns: str, device: str) -> Iterator[Sysctl]:
@@ -143,7 +158,7 @@ def quiet(netns: str, device: str) -> Iterator[Sysctl]:
 def _rules(wan: WanSide) -> Iterator[Spec]:
     for device in wan.devices:
         yield {"priority": _FROM_DEVICE, "iifname": device, "table": _INTO_TUN}
-    for device in wan.devices:
+    for device in (*wan.devices, *wan.carriers):
         yield {"priority": _DEVICE_LOST, "iifname": device, "action": "blackhole"}
     yield {"priority": _TUN_LOST, "iifname": wan.tun, "action": "blackhole"}
     own: Spec = {"iifname": "lo", "table": TABLE_MAIN, "suppress_prefixlen": 0}

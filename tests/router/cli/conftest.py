@@ -1,5 +1,6 @@
 """A running router without devices: real forwarder, data plane and control API, socket pairs."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from router.daemon.forwards import RunningForwards
 from router.host.control.events import EventHub
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
+from router.host.ppp.wiretap import Wiretaps
 from router.link.messages import Addressed
 from router.notation import parse_packet
 from tests.lab.controlled import FakeLedger
 from tests.lab.links import a_forwarder
 from tests.lab.scripted import FrameSocket, ManualClock
-from tests.lab.serving import serving
+from tests.lab.serving import serving_all
 
 HEADER = bytes(10)
 CONFIG = """
@@ -56,6 +58,7 @@ class RunningRouter:
 
     def __init__(self, config_path: Path) -> None:
         self.config_path = config_path
+        self.loop: asyncio.AbstractEventLoop
         config = load(config_path)
         self.lan, self.wan = FrameSocket("lan0"), FrameSocket("wan0")
         self.clock = ManualClock()
@@ -68,6 +71,7 @@ class RunningRouter:
         up = Addressed(link.name, row.attempt, link.address.address, 1500)
         self.forwarder.lines.report(up, now=self.clock.now)
         self.plane = DataPlane(self.forwarder, self.lan, self.wan, clock=self.clock)
+        self.wiretaps = Wiretaps()
         self.api = ControlApi(
             self.plane,
             RunningForwards(self.plane, config),
@@ -75,6 +79,7 @@ class RunningRouter:
             {"192.168.1.10": "mail"},
             ledger=FakeLedger(),
             events=EventHub(),
+            wiretaps=self.wiretaps,
         )
 
     def command(self, *arguments: str) -> Result:
@@ -113,7 +118,8 @@ STATUS = {
 def running(config_path: Path) -> Iterator[RunningRouter]:
     router = RunningRouter(config_path)
     router.plane.start()
-    with serving(router.api.application(), config_path.parent / "control.sock"):
+    listener = (router.api.application(), config_path.parent / "control.sock")
+    with serving_all(listener) as router.loop:
         yield router
     router.plane.stop()
     router.lan.close()

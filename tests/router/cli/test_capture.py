@@ -115,6 +115,39 @@ def test_what_was_captured_is_told_when_the_router_stops(tmp_path: Path, count: 
     assert done.stderr == "1 packets captured, 7 left out\n" + ("" if count else broken)
 
 
+def test_the_frames_of_a_line_are_written(running: RunningRouter, tmp_path: Path) -> None:
+    path, isp = tmp_path / "line.pcapng", running.wiretaps.on("isp")
+    request = bytes.fromhex("c023 01 07 0010 05") + b"alice\x05tulip"
+    done = threading.Event()
+
+    def talk() -> None:
+        while not done.wait(0.01):
+            running.loop.call_soon_threadsafe(isp, request, False)
+
+    talking = threading.Thread(target=talk)
+    talking.start()
+    try:
+        told = running.command("capture", "line", "-w", str(path), "--link", "isp", "--count", "1")
+    finally:
+        done.set()
+        talking.join()
+    assert (told.exit_code, told.stderr) == (0, "1 packets captured, 0 left out\n")
+    assert b"\xff\x03" + request[:-5] + b"*****" in path.read_bytes()
+
+
+def test_a_line_without_ppp_is_one_sentence(running: RunningRouter, tmp_path: Path) -> None:
+    path = tmp_path / "line.pcapng"
+    done = running.command("capture", "line", "-w", str(path))
+    assert (done.exit_code, path.exists()) == (1, False)
+    assert done.stderr == "postroad: there is no link that speaks PPP\n"
+
+
+def test_a_link_is_named_for_lines_only(running: RunningRouter) -> None:
+    done = running.command("capture", "wan", "-w", os.devnull, "--link", "isp")
+    assert done.exit_code == 2
+    assert "--link goes with the side line" in done.stderr
+
+
 class Repeating:
     """Sends a packet again and again, because a capture begins when it begins."""
 

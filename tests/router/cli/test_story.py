@@ -143,6 +143,7 @@ ENDINGS = {
     Ending.CARRIER_LOST: ("NO CARRIER", "the carrier was lost (NO CARRIER)"),
     Ending.FAILED: ("busy", "dialling failed (busy)"),
     Ending.TIMED_OUT: ("no line after 60 s", "dialling took too long (no line after 60 s)"),
+    Ending.REFUSED: ("wrong password", "the provider refused the login (wrong password)"),
     Ending.REPLACED: ("dsl is back", "a better line had recovered (dsl is back)"),
     Ending.SHUTDOWN: ("the router stops", "the router was stopped"),
 }  # fmt: skip

@@ -81,7 +81,7 @@ def test_everything_a_command_link_can_say() -> None:
         COMMAND + 'device = "wwan0"\nmode = "manual"\nmetered = false\nmtu = 1400\n'
         'status = "lte/status"\nstatus_interval = "5s"\ndead_after = 5\nrecovery = "cut"\n'
         'idle_timeout = "0s"\ndial_timeout = "90s"\nhang_up_timeout = "20s"\nmin_up = "1m"\n'
-        'billing_unit = "6m"\nmax_session = "2h"\n'
+        'billing_unit = "6m"\nmax_session = "2h"\nrefusals = 0\n'
         '[link.redial]\nfirst = "5s"\nfactor = 1.5\nmax = "1m"\njitter = 0\nafter_loss = "0s"\n'
         '[link.hold]\npackets = 10\nbytes = "20KiB"\nage = "30s"\n'
     )
@@ -102,6 +102,7 @@ def test_everything_a_command_link_can_say() -> None:
         redial=RedialConfig(5, 1.5, 60, 0, 0),
         dead_after=5,
         recovery=Recovery.CUT,
+        refusals=0,
     )
     assert parse_text(LAN + text).links_config().hold == HoldLimits(10, 20480, 30)
 
@@ -156,7 +157,8 @@ PROBLEMS = [
             f"{key}: does not go with this backend: a static line has a fixed address and is"
             " always up",
         )
-        for key in ("idle_timeout", "dial_timeout", "hang_up_timeout", "min_up", "billing_unit")
+        for key in ("idle_timeout", "dial_timeout", "hang_up_timeout", "min_up", "billing_unit",
+                    "refusals")
     ),
     (
         STATIC + 'up = "x"\n',
@@ -184,6 +186,7 @@ PROBLEMS = [
         "recovery: 'keep' is not allowed here; it is \"drain\" or \"cut\"",
     ),
     (COMMAND + "dead_after = 0\n", "dead_after: 0 is not a whole number at least 1"),
+    (COMMAND + "refusals = -1\n", "refusals: -1 is not a whole number at least 0"),
     (
         COMMAND + 'dial_timeout = "0s"\n',
         "dial_timeout: '0s' is no time at all; the least is \"1s\"",
@@ -240,12 +243,12 @@ def test_what_does_not_fit_a_link(problems: Tell, text: str, problem: str) -> No
     assert problems(LAN + text) == [f"link[1].{problem}"]
 
 
-@pytest.mark.parametrize("backend", ["ppp", "pppd", "modem"])
+@pytest.mark.parametrize("backend", ["pppd", "modem"])
 def test_backends_of_other_versions(problems: Tell, backend: str) -> None:
     link = f'[[link]]\nname = "isp"\nbackend = "{backend}"\nline = "/dev/ttyS1"\nmtu = 1\n'
     assert problems(LAN + link) == [
         f"link[1].backend: {backend!r} is not a backend of this version,"
-        ' which has "static" and "command"',
+        ' which has "static", "command" and "ppp"',
         "link[1].mtu: 1 is not a whole number from 68 to 65535",
     ]
 
@@ -264,7 +267,8 @@ def test_a_link_without_a_backend_tells_what_every_link_lacks(problems: Tell) ->
         ("link = [5]", "link[1]: is not a table of keys"),
         (
             "link = [{ name = 'isp', backend = ['static'] }]",
-            'link[1].backend: [\'static\'] is not text in quotes; allowed is "static" or "command"',
+            "link[1].backend: ['static'] is not text in quotes; allowed is \"static\" or"
+            ' "command" or "ppp"',
         ),
     ],
 )

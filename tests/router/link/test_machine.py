@@ -20,6 +20,7 @@ from router.link.messages import (
     Signal,
     StateChange,
     Trigger,
+    Warned,
 )
 from router.link.types import Cause, Ending, LinkConfig, RedialConfig, State
 from router.wire.address import parse_address
@@ -41,6 +42,8 @@ def said(signal: Signal) -> str:
         return f"hang up {signal.attempt}, {signal.ending.value}"
     if isinstance(signal, StateChange):
         return f"{signal.former.value} > {signal.state.value}"
+    if isinstance(signal, Warned):
+        return f"people are told: {signal.what}"
     assert isinstance(signal, Rise)
     if signal.ending is not None:
         return f"rise {signal.attempt} ends, {signal.ending.value}"
@@ -145,6 +148,85 @@ def test_failures_rest_longer_and_longer_and_success_ends_the_row() -> None:
     machine.raise_(ALICE, now)
     machine.handle(Addressed("isp", 8, ADDRESS, 1500), now)
     assert machine.failures == 0
+
+
+def refuse(machine: LinkMachine, now: float) -> None:
+    machine.handle(Failed("isp", machine.attempt, "wrong password", is_refusal=True), now)
+
+
+def test_a_refused_login_is_a_failure_of_its_own_kind_and_the_last_is_told_to_people() -> None:
+    machine = a_machine()
+    machine.raise_(ALICE, 0.0)
+    machine.take_signals()
+    refuse(machine, 1.0)
+    assert told(machine) == ["rise 1 ends, refused", "DIALING > HOLDOFF"]
+    assert (machine.failures, machine.refusal, machine.next_deadline()) == (1, "", 31.0)
+    machine.raise_(ALICE, 31.0)
+    machine.take_signals()
+    refuse(machine, 32.0)
+    refusal = "login refused: wrong password; raise it by hand to try again"
+    assert machine.refusal == refusal
+    assert told(machine) == [
+        "rise 2 ends, refused",
+        "DIALING > HOLDOFF",
+        f"people are told: isp stays down, {refusal}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refusals", "events", "is_refused"),
+    [
+        (2, "refused", False),
+        (2, "refused refused", True),
+        (2, "refused engaged engaged refused", True),
+        (2, "refused up refused", False),
+        (2, "refused forgiven refused", False),
+        (2, "refused refused forgiven", False),
+        (2, "refused refused up", False),
+        (2, "refused forgiven refused refused", True),
+        (1, "refused", True),
+        (1, "engaged", False),
+        (3, "refused refused", False),
+        (3, "refused refused refused", True),
+        (0, "refused refused refused refused", False),
+    ],
+)
+def test_which_rows_of_refusals_leave_a_link_to_people(
+    refusals: int, events: str, is_refused: bool
+) -> None:
+    machine = a_machine(refusals=refusals, dead_after=100)
+    for now, event in enumerate(events.split()):
+        if event == "forgiven":
+            machine.forgive()
+            continue
+        machine.raise_(ALICE, now)
+        match event:
+            case "refused":
+                refuse(machine, now)
+            case "engaged":
+                machine.handle(Failed("isp", machine.attempt, "engaged"), now)
+            case "up":
+                machine.handle(Addressed("isp", machine.attempt, ADDRESS, 1500), now)
+                machine.handle(Lost("isp", machine.attempt, "gone"), now)
+    assert (bool(machine.refusal), machine.is_dead) == (is_refused, is_refused)
+
+
+def test_a_refusal_counts_when_nobody_waits_for_the_attempt_any_more() -> None:
+    machine = a_machine(refusals=1)
+    machine.raise_(ALICE, 0.0)
+    machine.handle_timer(60.0)
+    machine.take_signals()
+    refuse(machine, 60.5)
+    assert machine.refusal
+    assert told(machine)[0] == "rise 1 ends, timed out"
+
+
+def test_a_refusal_of_an_attempt_that_has_ended_does_not_count() -> None:
+    machine = a_machine(refusals=2)
+    machine.raise_(ALICE, 0.0)
+    refuse(machine, 1.0)
+    refuse(machine, 2.0)
+    assert machine.refusal == ""
 
 
 @pytest.mark.parametrize(

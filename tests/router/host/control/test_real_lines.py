@@ -12,6 +12,7 @@ from router.host.control.client import ControlClient, Event
 from router.host.control.events import EventHub
 from router.host.control.server import ControlApi
 from router.host.dataplane.loop import DataPlane
+from router.host.ppp.wiretap import Wiretaps
 from router.link.messages import Addressed, Closed, Dial, HangUp, Report, Signal
 from router.link.types import Allowance, BudgetConfig, LinkConfig, LinksConfig
 from router.routing import RoutingConfig
@@ -47,6 +48,7 @@ class Site:
             {},
             ledger=FakeLedger(),
             events=self.hub,
+            wiretaps=Wiretaps(),
         )
         self.path = directory / "control.sock"
         self.client = ControlClient(self.path)

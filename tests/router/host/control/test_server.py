@@ -136,7 +136,7 @@ def test_reload_without_a_body_resets_nothing(served: Controlled) -> None:
         ("DELETE", "/v1/forwards?rule=x", {}, 409, "no forward reads that"),
         ("DELETE", "/v1/forwards?rule=boom", {}, 500, "internal fault"),
         ("POST", "/v1/forwards/reload", {"json": {"reset_affected": 1}}, 400, "true or false"),
-        ("GET", "/v1/capture?side=up", {}, 400, "side is lan, wan or both"),
+        ("GET", "/v1/capture?side=up", {}, 400, "side is lan, wan, both or line"),
         ("POST", "/v1/forwards", {"data": b"[" * 50000}, 400, "the body is a JSON object"),
         ("POST", "/v1/forwards", {"data": b"\xff\xfe"}, 400, "the body is a JSON object"),
         ("POST", "/v1/forwards", {"data": bytes(70000)}, 413, "Request Entity Too Large"),

@@ -56,13 +56,18 @@ def test_a_rise_from_the_first_packet_to_its_end(store: Store, recorder: Recorde
     )  # fmt: skip
 
 
-def test_an_attempt_that_fails_has_carried_nothing(store: Store, recorder: Recorder) -> None:
+@pytest.mark.parametrize(
+    ("ending", "detail"), [(Ending.FAILED, "busy"), (Ending.REFUSED, "wrong password")]
+)
+def test_an_attempt_that_fails_has_carried_nothing(
+    store: Store, recorder: Recorder, ending: Ending, detail: str
+) -> None:
     recorder.note(BEGUN, 0, 0)
     recorder.heartbeat(105.0, 500, 500)
-    recorder.note(replace(BEGUN, ended_at=130.0, ending=Ending.FAILED, detail="busy"), 900, 900)
+    recorder.note(replace(BEGUN, ended_at=130.0, ending=ending, detail=detail), 900, 900)
     told = only(store)
     assert (told.up_at, told.ended_at, told.bytes) == (None, EPOCH + 130.0, 0)
-    assert (told.ending, told.detail) == ("failed", "busy")
+    assert (told.ending, told.detail) == (ending.value, detail)
 
 
 def test_heartbeats_are_about_what_is_open(store: Store, recorder: Recorder) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from router.host.lines.backend import Backend, DialError, LineLostError
+from router.host.lines.backend import Backend, DialError, LineLostError, RefusedError
 from router.host.machine import netns
 from tests.lab.box import a_box
 from tests.lab.linerigs import BareRig, CardRig, FakeRig, Rig, SeenRig, TellingRig
@@ -82,6 +82,23 @@ def test_a_dial_fails_with_a_reason_and_the_next_one_may_succeed(rig: Rig) -> No
         with pytest.raises(DialError, match=f"^{reason}$"):
             await backend.dial(ignore)
         await backend.hang_up()
+        rig.answer()
+        assert await backend.dial(ignore) == rig.line
+
+    within(rig, story)
+
+
+@lines("login")
+def test_a_refused_login_is_told_from_other_failures(rig: Rig) -> None:
+    refused, failed = rig.refuse_login, rig.refuse
+
+    async def story(backend: Backend) -> None:
+        for refusal, refuse in ((True, refused), (False, failed), (True, refused)):
+            reason = refuse()
+            with pytest.raises(DialError, match=f"^{reason}$") as told:
+                await backend.dial(ignore)
+            assert isinstance(told.value, RefusedError) is refusal
+            await backend.hang_up()
         rig.answer()
         assert await backend.dial(ignore) == rig.line
 

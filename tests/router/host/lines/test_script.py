@@ -94,10 +94,33 @@ def test_connected_is_told_at_once() -> None:
         (["failed engaged"], -15, "its up command was ended by signal 15"),
         (["failed " + "x" * 500], 1, "x" * 200),
         (["failed a\x1b[2Jb"], 1, "a?[2Jb"),
+        (["refused wrong password"], 3, "wrong password"),
+        (["refused " + "x" * 500], 1, "x" * 200),
+        (["failed no answer", "refused wrong password"], 1, "wrong password"),
+        (["refused"], 3, "its up command ended with code 3"),
     ],
 )
 def test_how_a_run_ended(lines: list[str], code: int, why: str) -> None:
     assert Outcome.of("up", told(*lines), code).why == why
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "is_refusal"),
+    [
+        (["refused wrong password"], 1, True),
+        (["refused"], 1, True),
+        (["refused wrong password", "failed giving up"], 1, True),
+        (["refused wrong password"], -15, True),
+        (["refused wrong password", "address 203.0.113.2/24"], 0, False),
+        (["failed wrong password"], 1, False),
+        (["log refused"], 1, False),
+        ([], 1, False),
+    ],
+)
+def test_whether_the_provider_refused_the_login(
+    lines: list[str], code: int, is_refusal: bool
+) -> None:
+    assert Outcome.of("up", told(*lines), code).is_refusal is is_refusal
 
 
 class TestLog:

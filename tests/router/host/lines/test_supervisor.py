@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from router.host.lines.backend import DialError, RefusedError
 from router.host.lines.supervisor import LineSupervisor
 from router.link.messages import (
     Addressed,
@@ -99,15 +100,19 @@ def test_a_line_is_dialled_plumbed_and_hung_up() -> None:
     play(Desk, story)
 
 
-@pytest.mark.parametrize("why", [ENGAGED, LOGIN_REFUSED])
-def test_a_failed_attempt_is_cleared_away_before_it_is_reported(why: str) -> None:
+@pytest.mark.parametrize(
+    ("why", "is_refusal"), [(DialError(ENGAGED), False), (RefusedError(LOGIN_REFUSED), True)]
+)
+def test_a_failed_attempt_is_cleared_away_before_it_is_reported(
+    why: DialError, is_refusal: bool
+) -> None:
     async def story(desk: Desk) -> None:
         desk.isp.may_hang_up.clear()
         desk.dial(1)
         await desk.isp.dialling.wait()
         assert desk.reports.empty()
         desk.isp.may_hang_up.set()
-        await desk.hears(Failed("isp", 1, why))
+        await desk.hears(Failed("isp", 1, str(why), is_refusal))
         assert desk.isp.calls[-2:] == ["dial", "hang up"]
         desk.dial(2)
         await desk.hears(Connected("isp", 2), up(2))

@@ -1,0 +1,251 @@
+"""One end of a PPP line at work: the session between a line of frames and a device of packets.
+
+    engine = Engine(config, line, open_device, rng=rng)
+    await engine.connect()              # DialError: no carrier
+    opened = await engine.open()        # EndedError: nothing came of it
+    opened = await engine.change()      # other addresses; EndedError: it is over
+    await engine.hang_up()
+
+Theory of operation. The session (`router.ppp.session`) knows neither time nor descriptors. Whatever
+happens here, frames of the line, a timer, an order, is told to it, and then it is drained: its
+events are taken first, because framing they change is that of what is sent next; its frames are
+sent; one timer is set to when it wants to hear of the time again.
+
+The device is made when packets may go, so that nothing is ever written into a line that carries
+none. Packets wait in the queue of the kernel's device and are read only while the line is not
+congested: a line buffers a frame or two, a queue in front of it may drop.
+
+A session that has ended is told once, by whoever is waiting: what it says of itself, or what the
+line said when its carrier went. The engine serves one connection after the other, one at a time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from router.devices import Rng
+from router.errors import DeviceError
+from router.host.ppp.line import Line
+from router.host.ppp.tun import PacketTun
+from router.ppp.session import Session
+from router.ppp.types import Closed, End, Framed, Opened, Phase, PhaseChange, SessionConfig
+
+__all__ = ["EndedError", "Engine"]
+
+BATCH = 32  # packets sent in a row, before what has come by the line gets its turn
+GRACE_S = 1.0  # seconds for the session's last words beyond its own retries
+
+_log = logging.getLogger(__name__)
+_Tap = Callable[[bytes, bool], None]
+
+
+class EndedError(DeviceError):
+    """The session has ended; `end` says why, the error itself in a clause for people."""
+
+    def __init__(self, end: End, why: str) -> None:
+        super().__init__(why)
+        self.end = end
+
+
+class Engine:
+    """Keeps one session going; made, and called, where the event loop runs.
+
+    `open_device` makes the device for what the session has come to; it is resized when that
+    changes, and goes with the session. `tap` is given each frame, and whether it came in.
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        line: Line,
+        open_device: Callable[[Opened], PacketTun],
+        *,
+        rng: Rng,
+        tap: _Tap | None = None,
+    ) -> None:
+        self._config = config
+        self._line = line
+        self._open_device = open_device
+        self._tap = tap
+        self._loop = asyncio.get_running_loop()
+        self.session = Session(config, rng=rng, now=self._loop.time())
+        self._device: PacketTun | None = None
+        self._is_reading = False
+        self._is_begun = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._opened: Opened | None = None
+        self._ended: EndedError | None = None
+        self._news = asyncio.Event()
+
+    async def connect(self) -> None:
+        """Have a carrier; raises DialError."""
+        self._opened = self._ended = None
+        self._news.clear()
+        await self._line.connect()
+
+    async def open(self) -> Opened:
+        """Log in and return what there is; raises EndedError."""
+        self._is_begun = True
+        self.session.start(self._loop.time())
+        self._line.begin(self._receive, self._lose, self._go_on)
+        self._drain()
+        return await self.change()
+
+    async def change(self) -> Opened:
+        """Wait for something other than was last returned; raises EndedError."""
+        await self._news.wait()
+        if self._ended is not None:
+            raise self._ended
+        self._news.clear()
+        assert self._opened is not None
+        return self._opened
+
+    async def hang_up(self) -> None:
+        """End the session in good form and take the line down; bounded, raises nothing."""
+        if self._is_begun and self._ended is None:
+            self.session.close(self._loop.time())
+            self._drain()
+            retries = self._config.retries
+            limit_s = retries.restart_s * retries.max_terminate + GRACE_S
+            try:
+                async with asyncio.timeout(limit_s):
+                    while self._ended is None:
+                        self._news.clear()
+                        await self._news.wait()
+            except TimeoutError:
+                _log.warning("a session has not ended in time")
+        self._let_go()
+        await self._line.disconnect()
+        self._is_begun = False
+
+    # The line
+
+    def _receive(self, frames: list[bytes]) -> None:
+        now, device = self._loop.time(), self._device
+        for frame in frames:
+            if self._tap is not None:
+                self._tap(frame, True)
+            packet = self.session.receive(frame, now)
+            if packet is not None and device is not None:
+                self._deliver(device, packet)
+        self._drain()
+
+    def _deliver(self, device: PacketTun, packet: bytes) -> None:
+        try:
+            device.write(packet)
+        except OSError as error:
+            self._lose_device(error)
+
+    def _lose(self, why: str) -> None:
+        self.session.carrier_lost(self._loop.time())
+        self._end(End.CARRIER, why)
+        self._drain()
+
+    def _go_on(self) -> None:
+        """Read packets again, because the line takes them."""
+        self._watch_device()
+
+    # The device
+
+    def _watch_device(self) -> None:
+        wanted = self._device is not None and not self._line.is_congested
+        if wanted == self._is_reading or self._device is None:
+            return
+        self._is_reading = wanted
+        if wanted:
+            self._loop.add_reader(self._device, self._send_packets)
+        else:
+            self._loop.remove_reader(self._device)
+
+    def _send_packets(self) -> None:
+        assert self._device is not None
+        try:
+            for _ in range(BATCH):
+                packet = self._device.read()
+                if not packet:
+                    break
+                if (frame := self.session.wrap(packet)) is not None:
+                    self._send([frame])
+                if self._line.is_congested:
+                    break
+        except OSError as error:
+            self._lose_device(error)
+        self._watch_device()
+
+    def _lose_device(self, error: OSError) -> None:
+        """End a session whose device somebody has deleted."""
+        name = "" if self._device is None else self._device.name
+        self._end(End.CLOSED, f"{name} is gone: {error.strerror}")
+        self.session.close(self._loop.time())
+        self._drain()
+
+    # The session
+
+    def _drain(self) -> None:
+        """Take what the session has to tell and to send, and set its timer."""
+        for event in self.session.take_events():
+            match event:
+                case Framed(framing):
+                    self._line.set_framing(framing)
+                case Opened():
+                    self._open(event)
+                case Closed(end):
+                    self._end(end, str(event))
+                case PhaseChange(phase):
+                    self._note_phase(phase)
+        self._send(self.session.take_frames())
+        self._set_timer()
+
+    def _send(self, frames: list[bytes]) -> None:
+        if not frames:
+            return
+        if self._tap is not None:
+            for frame in frames:
+                self._tap(frame, False)
+        self._line.send(frames)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self.session.next_deadline()
+        self._timer = None if due is None else self._loop.call_at(due, self._handle_timer)
+
+    def _handle_timer(self) -> None:
+        self.session.handle_timer(self._loop.time())
+        self._drain()
+
+    def _open(self, opened: Opened) -> None:
+        try:
+            if self._device is None:
+                self._device = self._open_device(opened)
+                self._watch_device()
+            elif self._opened is not None and opened.mtu != self._opened.mtu:
+                self._device.resize(opened.mtu)
+        except DeviceError as error:
+            self._end(End.CLOSED, str(error))
+            self.session.close(self._loop.time())
+            return
+        if opened != self._opened:
+            self._opened = opened
+            self._news.set()
+
+    def _note_phase(self, phase: Phase) -> None:
+        _log.debug("phase %s", phase.value)
+        if phase is not Phase.NETWORK:
+            self._watch_device()
+
+    def _end(self, end: End, why: str) -> None:
+        if self._ended is None:
+            self._ended = EndedError(end, why)
+        self._news.set()
+
+    def _let_go(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._device is not None:
+            if self._is_reading:
+                self._loop.remove_reader(self._device)
+                self._is_reading = False
+            self._device.close()
+            self._device = None

@@ -1,0 +1,169 @@
+"""The `[[link]]` of a line with PPP, and the files it names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from router.config import PppLink, load, parse
+from router.config.media import Ethernet, Program, Serial, Tcp
+from router.config.pppfiles import load_chat, load_password
+from router.errors import ConfigError
+from router.host.ppp.tty import FlowControl
+from router.link.types import LinkConfig
+from router.ppp.types import Method
+
+LAN = '[lan]\naddress = "192.168.1.1/24"\n'
+PPP = '[[link]]\nname = "isp"\nbackend = "ppp"\nline = "/dev/ttyS1"\n'
+
+Tell = Callable[[str], list[str]]
+
+
+def the_link(text: str) -> PppLink:
+    (link,) = parse(LAN + text, Path("/etc/postroad/router.toml")).links
+    assert isinstance(link, PppLink)
+    return link
+
+
+def test_the_least_a_ppp_link_can_say() -> None:
+    link = the_link(PPP)
+    assert link.told() == LinkConfig("isp")
+    assert (link.device, link.speed, link.flow_control) == ("ppp0", 115200, FlowControl.RTS_CTS)
+    assert (link.number, link.user, link.chat) == ((), None, None)
+    assert link.auth == (Method.MSCHAPV2, Method.CHAP, Method.PAP)
+
+
+def test_everything_a_modem_link_can_say() -> None:
+    link = the_link(
+        PPP + 'device = "isp0"\nspeed = 9600\nflow_control = "none"\nchat = "isp.chat"\n'
+        'hang_up_chat = "/etc/down.chat"\nnumber = ["0192 837465", "*99#"]\nuser = "anna"\n'
+        'password_file = "isp.password"\nauth = ["chap", "pap", "chap"]\n'
+        'echo_interval = "0s"\necho_failures = 2\nmtu = 576\nidle_timeout = "1m"\n'
+    )
+    assert (link.device, link.speed, link.flow_control) == ("isp0", 9600, FlowControl.NONE)
+    assert (link.chat, link.hang_up_chat) == (
+        Path("/etc/postroad/isp.chat"),
+        Path("/etc/down.chat"),
+    )
+    assert link.number == ("0192 837465", "*99#")
+    assert (link.user, link.password_file) == ("anna", Path("/etc/postroad/isp.password"))
+    assert link.auth == (Method.CHAP, Method.PAP)
+    assert (link.echo_interval, link.echo_failures) == (0, 2)
+    assert link.told() == LinkConfig("isp", mtu=576, idle_timeout_s=60)
+
+
+LINES = [
+    ("/dev/ttyS1", Serial(Path("/dev/ttyS1"))),
+    ("./modem", Serial(Path("/etc/postroad/modem"))),
+    ("/dev/serial/by-id/usb:1", Serial(Path("/dev/serial/by-id/usb:1"))),
+    ("pty:ssh -e none 'a b' pppd", Program(("ssh", "-e", "none", "a b", "pppd"))),
+    ("pty:./tunnel", Program(("/etc/postroad/tunnel",))),
+    ("tcp:console.lan:7001", Tcp("console.lan", 7001)),
+    ("tcp:192.168.1.9:65535", Tcp("192.168.1.9", 65535)),
+    ("pppoe:eth3.7", Ethernet("eth3.7")),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), LINES)
+def test_lines(text: str, line: object) -> None:
+    assert the_link(PPP.replace("/dev/ttyS1", text)).line == line
+
+
+NO_LINES = ["", "ttyS1", "pty:", "pty:'", "tcp:host", "tcp:host:0", "tcp:host:65536", "tcp::7",
+            "pppoe:", "pppoe:a/b", "pppoe:0123456789abcdef", "usb:1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_LINES)
+def test_what_is_no_line(problems: Tell, text: str) -> None:
+    (problem,) = problems(LAN + PPP.replace("/dev/ttyS1", text))
+    assert problem.startswith("link[1].line: ")
+    assert repr(text) in problem or "is not a command" in problem
+
+
+PPPOE = PPP.replace("/dev/ttyS1", "pppoe:eth3")
+PROBLEMS = [
+    (PPP.replace('line = "/dev/ttyS1"\n', ""),
+     'link[1].line: is missing; set it, such as line = "/dev/ttyS1"'),
+    (PPP + "speed = 1234\n", "link[1].speed: 1234 is not a speed of a serial port, which are 50, "),
+    (PPP + 'speed = "9600"\n', "link[1].speed: '9600' is not a speed of a serial port"),
+    (PPP + 'flow_control = "xon"\n', "link[1].flow_control: 'xon' is not allowed here; it is"
+     ' "rts-cts" or "none"'),
+    (PPP + 'number = "call me"\nchat = "c"\n', "link[1].number: 'call me' is not a telephone"),
+    (PPP + 'number = "12"\n', "link[1].number: needs a chat that dials it"),
+    (PPP + "number = 12\n", "link[1].number: 12 is not a telephone number in quotes"),
+    (PPP + 'auth = ["eap"]\n', "link[1].auth: ['eap'] is not a list of ways to log in, which are"
+     ' "mschapv2", "chap", "pap"'),
+    (PPP + "auth = []\n", "link[1].auth: [] is not a list of ways to log in"),
+    (PPP + 'user = "anna"\n', "link[1].user: needs password_file beside it"),
+    (PPP + 'password_file = "p"\n', "link[1].password_file: needs user beside it"),
+    (PPP + 'service = "flat"\n', "link[1].service: is for PPPoE, and the line is /dev/ttyS1"),
+    (PPPOE + 'chat = "c"\n', "link[1].chat: is for lines with a modem, and the line is PPPoE on"),
+    (PPPOE + "speed = 9600\n", "link[1].speed: is for serial ports, and the line is PPPoE on eth3"),
+    (PPPOE + 'device = "eth3"\n', "link[1].device: is the card; the TUN that PPP makes needs"),
+    (PPP + 'status = "look"\n', "link[1].status: "),
+    (PPP + 'up = "./up"\n', "link[1].up: "),
+    (PPP + PPP.replace("isp", "two"), "link[2].device: ppp0 is already the device of link[1]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "problem"), PROBLEMS)
+def test_what_does_not_fit(problems: Tell, text: str, problem: str) -> None:
+    (found,) = problems(LAN + text)
+    assert found.startswith(problem)
+
+
+# The files beside it
+
+
+def test_all_that_is_wrong_with_its_files_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "isp.chat").write_text("ABORT\n'open\n")
+    (tmp_path / "isp.password").write_text("hush\n")
+    (tmp_path / "isp.password").chmod(0o644)
+    file = tmp_path / "router.toml"
+    file.write_text(
+        LAN + PPP + 'chat = "isp.chat"\nhang_up_chat = "none.chat"\nuser = "anna"\n'
+        'password_file = "isp.password"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    text = str(caught.value)
+    assert f"{tmp_path}/isp.chat:" in text
+    assert f"{tmp_path}/none.chat: cannot be read: No such file or directory" in text
+    assert f"{tmp_path}/isp.password: others may use this file" in text
+    assert "hush" not in text
+
+
+def test_a_chat_and_the_secrets_it_sends(tmp_path: Path) -> None:
+    secret = tmp_path / "pin"
+    secret.write_text("4711\n")
+    secret.chmod(0o600)
+    (tmp_path / "isp.chat").write_text("'' AT OK @pin CONNECT ''\n")
+    _, secrets = load_chat(tmp_path / "isp.chat")
+    assert secrets == {"pin": b"4711"}
+
+
+PASSWORDS = [
+    ("hush", "hush"),
+    ("hush\n", "hush"),
+    ("hush\r\n", "hush"),
+    ("two words and ü\n", "two words and ü"),
+    ("x" * 255, "x" * 255),
+]
+NO_PASSWORDS = ["", "\n", "one\ntwo\n", "x" * 256, "ü" * 128]
+
+
+@pytest.mark.parametrize(("text", "password"), PASSWORDS)
+def test_passwords(tmp_path: Path, text: str, password: str) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(text.encode())
+    file.chmod(0o640)
+    assert load_password(file) == password
+
+
+@pytest.mark.parametrize("text", NO_PASSWORDS)
+def test_what_is_no_password(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(text.encode())
+    file.chmod(0o600)
+    with pytest.raises(ConfigError, match="one line of 1 to 255 octets is needed"):
+        load_password(file)
