@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from router.cli.options import as_json, print_json
 from router.cli.tables import print_table, table
@@ -20,6 +21,7 @@ __all__ = ["lab"]
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_NAME = "default"
 _DIALLED = Line()
+_SLOWEST, _FASTEST = 300, 100_000_000  # bit/s: the first modems; more than two cores move
 _FAILED = 1
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # dnsmasq's home, which a root shell by su(1) lacks
 
@@ -36,6 +38,16 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
         return parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from None
+
+
+def _refuse_line_options() -> None:
+    """Say so when something was asked of a line to dial that there will not be."""
+    context = click.get_current_context()
+    for key, option in (("dial_s", "--dial-time"), ("idle_s", "--idle"), ("rate", "--rate")):
+        if context.get_parameter_source(key) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option} is for a line that is dialled, --static for one that is not."
+            )
 
 
 @click.group()
@@ -64,13 +76,25 @@ def lab() -> None:
     metavar="DURATION",
     help="How long the line stays up unused; 0s is for ever.",
 )
+@click.option(
+    "--rate",
+    type=click.IntRange(_SLOWEST, _FASTEST),
+    default=_DIALLED.rate,
+    show_default=True,
+    metavar="BIT/S",
+    help="How fast the line is.",
+)
 @click.option("--static", is_flag=True, help="A line that is always up, and nothing to dial.")
-def up(name: str, dial_s: int, idle_s: int, static: bool) -> None:
+def up(name: str, dial_s: int, idle_s: int, rate: int, static: bool) -> None:
     """Build a lab; one that has crashed is removed first."""
-    made = build.up(name, line=None if static else Line(dial_s, idle_s))
+    if static:
+        _refuse_line_options()
+    made = build.up(name, line=None if static else Line(dial_s, idle_s, rate))
     option = "" if name == _DEFAULT_NAME else f" --name {name}"
     click.echo(f"The lab {name} is up: namespaces {made.prefix}-*, files in {made.directory}.")
     click.echo(f"  postroad lab exec{option} alice curl http://www.example.test/")
+    if not static:
+        click.echo(f"  tail -f {made.log('isp')}")
     click.echo(f"  postroad sessions -c {made.config}")
     click.echo(f"  postroad lab down{option}")
 

@@ -29,6 +29,8 @@ def status(as_json: bool, config_path: Path | None, control: Path | None) -> Non
         for line in _link(link):
             click.echo(line)
     click.echo(f"LAN: {answer['lan']['address']} on {_device(answer['lan'])}")
+    if answer["names"] is not None:
+        click.echo(_names(answer["names"]))
     click.echo(f"{traffic['sessions']} sessions, {traffic['mappings']} mappings\n")
     if answer["budgets"]:
         print_table(budgets_table(answer["budgets"]))
@@ -59,6 +61,14 @@ def _link(link: dict[str, Any]) -> Iterator[str]:
         yield f"  attempts that failed in a row: {link['failures']}"
     if link["blocked"]:
         yield f"  traffic may not raise it: {link['blocked']}"
+
+
+def _names(names: dict[str, Any]) -> str:
+    pid = names["pid"]
+    running = "dnsmasq is not running" if pid is None else f"dnsmasq, process {pid}"
+    asked = f"{names['queries']} asked for outside, {names['cached']} of them known"
+    unmet = f"{names['refused']} refused, {names['failed']} failed, {names['waiting']} waiting"
+    return f"names: {running}, {asked}, {unmet}"
 
 
 def budgets_table(rows: list[dict[str, Any]]) -> Table:

@@ -122,6 +122,9 @@ def _purpose(entry: dict[str, Any]) -> str:
     """Return what the line was wanted for, as short as can be told."""
     cause = entry["cause"]
     if cause == Cause.DEMAND.value:
+        _, asks, question = entry["packet"].partition(" asks for ")
+        if asks:  # as in "192.168.1.11 asks for www.example.test A"
+            return f"name {question}"
         sender, arrow, receiver = entry["packet"].partition(" -> ")
         if arrow:  # as in "tcp 192.168.1.10:4000 -> 198.51.100.7:25 flags syn"
             return f"{sender.split()[0]} to {receiver.split()[0]}"

@@ -1,10 +1,11 @@
 """The router: everything brought up in order, kept running, and taken down again.
 
 Theory of operation. Up: the instance lock, what a killed predecessor left, devices and routes, the
-forwarder, the ledger, the data-plane thread, lines that are up already, the control sockets. Down:
-the same backwards, whatever the reason; lines that were raised are hung up. Devices and routes are
-arranged before the event loop starts and undone after it has ended, because netlink calls block;
-those of single lines come and go on a thread of their own (`router.host.lines`).
+forwarder, the ledger, the data-plane thread, lines that are up already, names on the LAN, the
+control sockets. Down: the same backwards, whatever the reason; lines that were raised are hung up.
+Devices and routes are arranged before the event loop starts and undone after it has ended, because
+netlink calls block; those of single lines come and go on a thread of their own
+(`router.host.lines`).
 
 SIGTERM and SIGINT end the process with code 0; SIGHUP reads the forward rules again and keeps
 the old ones when the file is wrong. They are blocked from the beginning to the end, and let in
@@ -30,6 +31,7 @@ from router.config import Config
 from router.daemon.attendant import Attendant, civil_offset, wall
 from router.daemon.forwards import RunningForwards
 from router.daemon.garbage import collect_young_only, sweep_at_leisure
+from router.daemon.names import require_dnsmasq, serving_names
 from router.daemon.sides import backends, lan_side, neighbours, wan_side
 from router.devices import Tun
 from router.errors import ConfigError, ControlError, DeviceError
@@ -46,6 +48,7 @@ from router.host.machine import netns
 from router.host.machine.journal import Journal
 from router.host.machine.lock import instance_lock
 from router.host.machine.plumbing import Plumbing
+from router.host.names.service import NameService
 from router.host.ppp.wiretap import Wiretaps
 from router.link.calendar import Calendar
 from router.link.messages import Report, Signal
@@ -74,6 +77,7 @@ def run(config: Config) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     forwards = config.load_forwards()
     token = None if config.router.token_file is None else load_token(config.router.token_file)
+    require_dnsmasq(config)
     with instance_lock(config.router.state_dir):
         plumbing = Plumbing(
             lan_side(config), wan_side(config), Journal(config.router.state_dir / "journal")
@@ -121,6 +125,7 @@ class _Router:
         self._events = EventHub()
         self._wiretaps = Wiretaps()
         self._attendant: Attendant | None = None
+        self._names: NameService | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
@@ -150,7 +155,8 @@ class _Router:
             await supervisor.adopt()
             await self._submit(lambda forwarder, now: forwarder.lines.begin(now=now))
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _TAKEN)
-            await self._serve_until_stopped(ledger, attendant)
+            async with serving_names(self._config, self._dataplane, supervisor) as self._names:
+                await self._serve_until_stopped(ledger, attendant)
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
             with suppress(ControlError):  # the data plane has ended by itself
@@ -198,6 +204,8 @@ class _Router:
         assert self._attendant is not None
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._attendant.take, signals)
+        if self._names is not None:
+            self._loop.call_soon_threadsafe(self._names.note, signals)
 
     def _report(self, report: Report) -> None:
         """Take a report of a backend to the data-plane thread."""
@@ -248,6 +256,7 @@ class _Router:
                 }
                 for link in config.links
             ],
+            "names": None if self._names is None else self._names.told(),
         }
 
 

@@ -72,7 +72,7 @@ def _backend(link: AnyLink, netns: str, wiretaps: Wiretaps) -> Backend:
         address, network = link.address
         return StaticBackend(
             link.name,
-            LineAddress(address, network.prefix, link.mtu, link.gateway),
+            LineAddress(address, network.prefix, link.mtu, link.gateway, link.dns),
             netns=netns,
             device=link.device,
             status=link.status or (),

@@ -57,7 +57,7 @@ def _servers(lab: Lab) -> tuple[_Server, ...]:
 def up(name: str, owner: Process | None = None, line: Line | None = _DIALLED) -> Lab:
     """Build a lab and return it when its router answers; crashed labs are removed first.
 
-    A line to dial is down; without one there is a static line. With an owner the lab is removed
+    A line to dial has a provider with a modem; without one there is a static line. With an owner the lab is removed
     like crashed ones when that process is gone. Raises RouterError, with the lab taken down
     again, when any part does not start.
     """
@@ -66,9 +66,10 @@ def up(name: str, owner: Process | None = None, line: Line | None = _DIALLED) ->
         lab = registry.reserve(name, owner)
         try:
             with _refusals_told():
-                topology.build(lab.prefix)
-                topology.set_line(lab.namespace("internet"), up=line is None)
+                topology.build(lab.prefix, cable=line is None)
             files.write(lab, line)
+            if line is not None:
+                lab = _start_provider(lab)
             return _start_all(lab)
         except BaseException:
             _remove(registry.find(name))
@@ -103,6 +104,21 @@ def _start_all(lab: Lab) -> Lab:
             process.wait_until_listening(lab.process(server.role), server.port, timeout_s=_START_S)
     with _log_shown(lab, "router"):
         _wait_until_answering(lab)
+    return lab
+
+
+def _start_provider(lab: Lab) -> Lab:
+    """Start the provider of a line that is dialled, and wait until there is a modem to open."""
+    command = (sys.executable, "-P", "-m", "router.lab.isp", str(files.provider_file(lab)))
+    lab = _start(lab, "isp", "internet", command)
+    deadline = time.monotonic() + _START_S
+    with _log_shown(lab, "isp"):
+        while not files.modem(lab).exists():
+            if not process.is_alive(lab.process("isp")):
+                raise DeviceError("the lab's provider ended at once")
+            if time.monotonic() > deadline:
+                raise DeviceError("the lab's provider has no modem")
+            time.sleep(_POLL_S)
     return lab
 
 

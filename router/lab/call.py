@@ -70,10 +70,11 @@ class Call:
     def room(self) -> int:
         """Return how many octets the modem may send; who is told 0 is told to go on later."""
         room = self._up.room(self._loop.time())
-        if not room:
-            self._caller_waits = True
-            self._set_timer()
-        return room
+        if room >= self._up.backlog // 2:  # with less, octets would be fetched one by one
+            return room
+        self._caller_waits = True
+        self._set_timer()
+        return 0
 
     def take(self, data: bytes) -> None:
         """Take octets of the modem's."""

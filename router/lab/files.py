@@ -1,34 +1,56 @@
 """The files a lab's processes are configured by, made from the topology."""
 
-import json
-import shlex
-import sys
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from router.lab import topology
-from router.lab.dial import Provider
+from router.lab.isp import MODEM
+from router.lab.provider import DEFAULT_RATE, Provider
 from router.lab.registry import Lab
 from router.lab.servers import HTTP_PORT, NNTP_PORT, SMTP_PORT
 from router.units import format_duration
 
-__all__ = ["Line", "provider_file", "write"]
+__all__ = ["NUMBER", "Line", "modem", "password_file", "provider_file", "write"]
+
+NUMBER = "5550123"  # the provider's; numbers that begin like this are kept for fiction
+_USER = "postroad"
+_PASSWORD_BYTES = 9
+_PRIVATE = 0o600
+
+_CHAT = """\
+# How the lab's router talks to its modem.
+ABORT    BUSY
+ABORT    ERROR
+ABORT    'NO ANSWER'
+ABORT    'NO CARRIER'
+ABORT    'NO DIALTONE'
+REPORT   CONNECT
+TIMEOUT  5
+''       ATZ
+OK       ATX4S7=255
+OK       ATDT\\T
+TIMEOUT  300
+CONNECT  \\c
+"""
 
 _SLACK_S = 60  # for more than the time to dial: a slow machine is no reason to give up
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is dialled: the seconds that takes, and those after which it falls unused."""
+    """A line that is dialled: the seconds that takes, those after which it falls unused, bit/s."""
 
     dial_s: float = 5.0
     idle_s: int = 180
+    rate: int = DEFAULT_RATE
 
 
 def write(lab: Lab, line: Line | None) -> None:
     """Write all files into the lab's folder; without a line to dial the router's is static."""
     if line is not None:
-        Provider(lab.namespace("internet"), line.dial_s).save(provider_file(lab))
+        _write_provider(lab, line)
+        (lab.directory / "isp.chat").write_text(_CHAT)
     lab.config.write_text(_router_toml(lab, line))
     (lab.directory / "forward.rules").write_text(_forward_rules())
     (lab.directory / "dnsmasq.conf").write_text(_dnsmasq_conf())
@@ -37,6 +59,29 @@ def write(lab: Lab, line: Line | None) -> None:
 def provider_file(lab: Lab) -> Path:
     """Return the file that tells of the provider of a lab whose line is dialled."""
     return lab.directory / "provider.json"
+
+
+def modem(lab: Lab) -> Path:
+    """Return the serial port of a lab whose line is dialled."""
+    return lab.directory / MODEM
+
+
+def password_file(lab: Lab) -> Path:
+    """Return the file with what the router logs in with."""
+    return lab.directory / "isp.password"
+
+
+def _write_provider(lab: Lab, line: Line) -> None:
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    password_file(lab).touch(_PRIVATE)
+    password_file(lab).write_text(f"{password}\n")
+    Provider(
+        lab.namespace("internet"),
+        line.dial_s,
+        rate=line.rate,
+        numbers=(NUMBER,),
+        users={_USER: password},
+    ).save(provider_file(lab))
 
 
 def _router_toml(lab: Lab, line: Line | None) -> str:
@@ -54,11 +99,12 @@ forward_rules = "forward.rules"
 [lan]
 address = "{topology.ROUTER}/{topology.LAN_PREFIX}"
 device  = "{topology.LAN_DEVICE}"
+dns     = true
 
 [wan]
 netns = "{lab.namespace("wan")}"
 
-{_static() if line is None else _dialled(lab, line)}
+{_static() if line is None else _dialled(line)}
 {hosts}"""
 
 
@@ -69,30 +115,24 @@ name    = "isp"
 backend = "static"
 device  = "{topology.WAN_DEVICE}"
 address = "{topology.EXTERNAL}/{topology.WAN_PREFIX}"
-gateway = "{topology.GATEWAY}"\
+gateway = "{topology.GATEWAY}"
+dns     = ["{topology.CLIENT}"]\
 """
 
 
-def _dialled(lab: Lab, line: Line) -> str:
-    commands = "".join(
-        f"{what:<12} = {_quoted(sys.executable, '-P', '-m', 'router.lab.dial', what, file)}\n"
-        for file in [str(provider_file(lab))]
-        for what in ("up", "down", "status")
-    )
+def _dialled(line: Line) -> str:
     return f"""\
 [[link]]
-name         = "isp"
-backend      = "command"
-device       = "{topology.WAN_DEVICE}"
-{commands}\
-idle_timeout = "{format_duration(line.idle_s)}"
-dial_timeout = "{format_duration(round(line.dial_s) + _SLACK_S)}"\
+name          = "isp"
+backend       = "ppp"
+line          = "./{MODEM}"
+chat          = "isp.chat"
+number        = "{NUMBER}"
+user          = "{_USER}"
+password_file = "isp.password"
+idle_timeout  = "{format_duration(line.idle_s)}"
+dial_timeout  = "{format_duration(round(line.dial_s) + _SLACK_S)}"\
 """
-
-
-def _quoted(*words: str) -> str:
-    """Return a command as a string of TOML, whose escapes are those of JSON."""
-    return json.dumps(shlex.join(words))
 
 
 def _forward_rules() -> str:

@@ -7,13 +7,15 @@
                                      internet  203.0.113.1 eth0, 198.51.100.10, 198.51.100.20
 ```
 
+The cable on the right is a static line's. One that is dialled has none: the router opens a modem,
+and 203.0.113.1 is the provider's end of a PPP link (`isp`). Each rise gets another address of the
+provider's pool there, 203.0.113.2 the first.
+
 Each box is a namespace named `PREFIX-NODE`. Links are made inside the namespaces they join, so
 nothing of a lab shows in the namespace it was started in, and two labs may use the same
 addresses. `internet` has no route to the private network: a packet that leaves untranslated
-gets no answer. The line is `eth0` there: while it is down neither end has a carrier, and nothing is
-on it. Each rise of a line that is dialled gets another address of the provider's pool (`dial`),
-203.0.113.2 the first. The namespace `wan` belongs to the router, which makes it and moves `eth2`
-there.
+gets no answer. The namespace `wan` belongs to the router, which makes it and moves `eth2` there.
+Names are asked of the router, as on any such LAN.
 Addresses are those set aside for documentation (RFC 5737) and private use (RFC 1918).
 """
 
@@ -23,7 +25,6 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from router.host.machine import netns
-from router.host.machine.rtnetlink import IFF_UP
 
 __all__ = [
     "CLIENT",
@@ -33,7 +34,6 @@ __all__ = [
     "LAN_DEVICE",
     "LAN_HOSTS",
     "LAN_PREFIX",
-    "LINE_DEVICE",
     "MAIL",
     "NODES",
     "POOL",
@@ -43,10 +43,8 @@ __all__ = [
     "WAN_PREFIX",
     "Host",
     "build",
-    "line_is_up",
     "namespace",
     "remove",
-    "set_line",
 ]
 
 
@@ -78,7 +76,6 @@ DNS_NAMES = {"www.example.test": SERVER, "ns.example.test": CLIENT, "mail.exampl
 
 LAN_DEVICE = "eth1"
 WAN_DEVICE = "eth2"
-LINE_DEVICE = "eth0"  # the provider's end of the line
 
 _MADE_HERE = (*(host.name for host in LAN_HOSTS), "lan", "router", "internet")
 NODES = (*_MADE_HERE, "wan")  # every place a command can be run in
@@ -96,8 +93,11 @@ def namespace(prefix: str, node: str) -> str:
     return f"{prefix}-{node}"
 
 
-def build(prefix: str) -> None:
-    """Make the namespaces and what joins them; raises DeviceError, OSError, NetlinkError."""
+def build(prefix: str, *, cable: bool) -> None:
+    """Make the namespaces and what joins them, with a cable from the router to the Internet or not.
+
+    Raises DeviceError, OSError, NetlinkError.
+    """
     for node in _MADE_HERE:
         netns.create(namespace(prefix, node))
         with netns.netlink(namespace(prefix, node)) as link:
@@ -106,8 +106,13 @@ def build(prefix: str) -> None:
     _build_switch(prefix)
     for host in LAN_HOSTS:
         _build_host(prefix, host)
-    _build_router(prefix)
-    _build_internet(prefix)
+    with netns.netlink(namespace(prefix, "router")) as link:
+        _give(link, LAN_DEVICE, ROUTER, LAN_PREFIX)
+    with netns.netlink(namespace(prefix, "internet")) as link:
+        for address in (SERVER, CLIENT):
+            _give(link, "lo", address, 32)
+    if cable:
+        _lay_cable(prefix)
 
 
 def remove(prefix: str) -> None:
@@ -122,20 +127,6 @@ def remove(prefix: str) -> None:
     if list(_ETC.glob("*")) == [_ETC_IS_OURS]:
         _ETC_IS_OURS.unlink()
         _ETC.rmdir()
-
-
-def set_line(internet: str, *, up: bool) -> None:
-    """Raise the provider's end of the line or take it down; raises DeviceError, NetlinkError."""
-    with netns.netlink(internet) as link:
-        index = link.link_lookup(ifname=LINE_DEVICE)[0]
-        link.link("set", index=index, state="up" if up else "down")
-
-
-def line_is_up(internet: str) -> bool:
-    """Return whether the provider's end of the line is up; raises DeviceError, NetlinkError."""
-    with netns.netlink(internet) as link:
-        (row,) = link.get_links(ifname=LINE_DEVICE)
-        return bool(row["flags"] & IFF_UP)
 
 
 def _build_switch(prefix: str) -> None:
@@ -153,29 +144,23 @@ def _build_host(prefix: str, host: Host) -> None:
     with netns.netlink(namespace(prefix, host.name)) as link:
         _give(link, "eth0", host.address, LAN_PREFIX)
         link.route("add", dst="default", gateway=ROUTER)
-    # Names are asked of the server outside, whatever resolver the machine itself uses.
+    # Names are asked of the router, whatever resolver the machine itself uses.
     etc = _ETC / namespace(prefix, host.name)
     if not _ETC.exists():
         _ETC.mkdir()
         _ETC_IS_OURS.touch()
     etc.mkdir()
-    (etc / "resolv.conf").write_text(f"nameserver {CLIENT}\n")
+    (etc / "resolv.conf").write_text(f"nameserver {ROUTER}\n")
     (etc / "nsswitch.conf").write_text("hosts: files dns\n")
 
 
-def _build_router(prefix: str) -> None:
-    """Give the router its two NICs; the one to the Internet is the router's to configure."""
+def _lay_cable(prefix: str) -> None:
+    """Join the router to the Internet; its own end is the router's to configure."""
     with netns.netlink(namespace(prefix, "router")) as link:
-        far_end = {"ifname": LINE_DEVICE, "net_ns_fd": namespace(prefix, "internet")}
+        far_end = {"ifname": "eth0", "net_ns_fd": namespace(prefix, "internet")}
         link.link("add", ifname=WAN_DEVICE, kind="veth", peer=far_end)
-        _give(link, LAN_DEVICE, ROUTER, LAN_PREFIX)
-
-
-def _build_internet(prefix: str) -> None:
     with netns.netlink(namespace(prefix, "internet")) as link:
-        _give(link, LINE_DEVICE, GATEWAY, WAN_PREFIX)
-        for address in (SERVER, CLIENT):
-            _give(link, "lo", address, 32)
+        _give(link, "eth0", GATEWAY, WAN_PREFIX)
 
 
 def _give(link: IPRoute, device: str, address: str, prefix_length: int) -> None:

@@ -63,7 +63,7 @@ class Framing:
 class Encoder:
     """Makes octets of frames; holds nothing, so another framing is another encoder."""
 
-    def __init__(self, framing: Framing = Framing()) -> None:  # noqa: B008 - it is frozen
+    def __init__(self, framing: Framing = Framing()) -> None:
         self._framing = framing
         self._escapes = _escapes(framing.accm)
 
@@ -98,6 +98,7 @@ class Decoder:
 
     def __init__(self, mru: int = _LEAST_MRU, accm: int = 0) -> None:
         self._longest = max(mru, _LEAST_MRU) + _AROUND
+        self._longest_escaped = 2 * self._longest
         self._foreign = bytes(_mapped(accm))
         self._rest = b""
         self._is_skipping = False
@@ -121,13 +122,16 @@ class Decoder:
     def _bound_rest(self) -> None:
         if self._is_skipping:
             self._rest = b""
-        elif len(self._rest) > 2 * self._longest:
+        elif len(self._rest) > self._longest_escaped:
             self._rest = b""
             self._is_skipping = True
             self.too_long += 1
 
     def _frame(self, piece: bytes) -> bytes:
         """Return what lies between two flags as a frame, empty if it is none."""
+        if len(piece) > self._longest_escaped:
+            self.too_long += 1
+            return b""
         if _ESCAPE in piece:
             if _ESCAPED_ESCAPE in piece:
                 # A run of escapes begins with one, so its pairs are known: each is an octet.

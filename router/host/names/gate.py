@@ -218,30 +218,21 @@ def _sockets(netns_name: str) -> tuple[socket.socket, socket.socket]:
         with netns.inside(netns_name):
             for _ in range(_PORT_TRIES):
                 stream = _bound(socket.SOCK_STREAM, 0)
-                with suppress(OSError):
-                    datagram = _bound(socket.SOCK_DGRAM, stream.getsockname()[1])
-                    _bound(socket.SOCK_DGRAM, 0, datagram.getsockname()).close()
-                    return stream, datagram
-                stream.close()
+                try:
+                    return stream, _bound(socket.SOCK_DGRAM, stream.getsockname()[1])
+                except OSError:
+                    stream.close()
     except OSError as error:
         why = error.strerror or str(error)
-        raise DeviceError(
-            f"no port for names on {LOOPBACK}{netns.place(netns_name)}: {why}"
-        ) from error
-    raise DeviceError(
-        f"no port for names on {LOOPBACK}{netns.place(netns_name)}; is its loopback up?"
-    )
+        raise DeviceError(f"{LOOPBACK} cannot be used{netns.place(netns_name)}: {why}") from error
+    raise DeviceError(f"there is no free port on {LOOPBACK}{netns.place(netns_name)}")
 
 
-def _bound(
-    kind: socket.SocketKind, port: int, connected: tuple[str, int] | None = None
-) -> socket.socket:
+def _bound(kind: socket.SocketKind, port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET, kind)
     try:
         made.setblocking(False)
         made.bind((LOOPBACK, port))
-        if connected is not None:
-            made.connect(connected)
     except BaseException:
         made.close()
         raise

@@ -13,14 +13,12 @@ last, or where none is known yet the router itself, to which the host has sent i
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from router.devices import Rng
 from router.host.dataplane.loop import DataPlane
 from router.host.lines.backend import LineAddress
-from router.host.names.dnsmasq import Dnsmasq, LanNames
+from router.host.names.dnsmasq import Dnsmasq
 from router.host.names.errands import Errands, Key
 from router.host.names.gate import Gate
 from router.host.names.questions import Answer, Question, packet_of, words_of
@@ -28,43 +26,38 @@ from router.host.names.upstream import Upstream
 from router.link.messages import Coming, Ready, Signal, StateChange
 from router.reasons import Reason
 
-__all__ = ["NameService", "Place"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where dnsmasq is, where it keeps its state, and in which namespace it runs."""
-
-    program: str
-    folder: Path
-    netns: str
+__all__ = ["NameService"]
 
 
 class NameService:
-    """Made where the event loop runs; `line_of` tells what a link has while it is up."""
+    """Made where the event loop runs.
+
+    `router` is its LAN address, `line_of` tells what a link has while it is up.
+    """
 
     def __init__(
         self,
-        names: LanNames,
-        place: Place,
+        dnsmasq: Dnsmasq,
+        netns: str,
+        router: int,
         dataplane: DataPlane,
         line_of: Callable[[str], LineAddress | None],
         rng: Rng,
     ) -> None:
-        self._place = place
+        self._dnsmasq = dnsmasq
+        self._netns = netns
         self._dataplane = dataplane
         self._line_of = line_of
-        self._server = names.address
+        self._server = router
         self._errands = Errands()
-        self._upstream = Upstream(place.netns, names.address, rng)
-        self._gate = Gate(self._errands, self._leave, self._seek, router=names.address)
-        self._dnsmasq = Dnsmasq(place.program, names, place.folder, place.netns)
+        self._upstream = Upstream(netns, router, rng)
+        self._gate = Gate(self._errands, self._leave, self._seek, router=router)
         self._running: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Begin to answer; raises DeviceError."""
         await self._dnsmasq.clear_away()
-        await self._gate.open(self._place.netns)
+        await self._gate.open(self._netns)
         self._running = asyncio.create_task(self._dnsmasq.run(self._gate.port))
 
     async def close(self) -> None:

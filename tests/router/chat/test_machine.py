@@ -632,5 +632,5 @@ def test_what_is_sent_is_not_shown() -> None:
 
 
 def test_a_secret_that_nobody_has_read_is_told_at_once() -> None:
-    with pytest.raises(KeyError, match="isp.password"):
+    with pytest.raises(KeyError, match=r"isp\.password"):
         Chat(parse_script("'' @isp.password", "a.chat"))
