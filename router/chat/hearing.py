@@ -73,10 +73,10 @@ class Discretion:
     def tell(self, octets: bytes) -> str:
         """Return the printable text in what a modem has said, without what it was sent."""
         text = " ".join(run.decode("ascii") for run in _printable(octets)).strip()
+        if not self._sent:
+            return text
         longest_first = sorted(self._sent, key=len, reverse=True)
-        return (
-            re.sub("|".join(map(re.escape, longest_first)), _HIDDEN, text) if self._sent else text
-        )
+        return re.sub("|".join(map(re.escape, longest_first)), _HIDDEN, text)
 
 
 def _printable(octets: bytes) -> list[bytes]:

@@ -39,7 +39,6 @@ from router.chat.steps import (
     Hangup,
     Number,
     Octets,
-    Part,
     Pause,
     Say,
     Script,
@@ -93,6 +92,10 @@ class Failed:
 
 
 Effect = Send | Break | Say | Done | Failed
+
+_Instant = Speech | Watch | Timeout | Echo | Hangup | Say | Octets | Break
+_Spoken = Octets | Break | Pause
+_Item = Step | _Spoken
 
 
 class State(Enum):
@@ -159,7 +162,7 @@ class Chat:
         files = secrets or {}
         self._secrets = {name: files[name].removesuffix(b"\n") for name in script.files}
         self._number = number.encode()
-        self._agenda: deque[Step | Part] = deque(script.steps)
+        self._agenda: deque[_Item] = deque(script.steps)
         self._state = State.NEW
         self._effects: list[Effect] = []
         self._unread = b""
@@ -246,7 +249,7 @@ class Chat:
         self._wait(State.REPORTING, now + REPORT_S)
         self._gather()
 
-    def _proceed(self, item: Speech | Watch | Timeout | Echo | Hangup | Say | Part) -> None:
+    def _proceed(self, item: _Instant) -> None:
         """Do what takes no time."""
         if isinstance(item, Speech):
             self._dialled = item.dials
@@ -254,20 +257,22 @@ class Chat:
         elif isinstance(item, Octets):
             self._discretion.note(item.value)
             self._effects.append(Send(item.value))
-        elif isinstance(item, Break) or (isinstance(item, Say) and item.text):
+        elif isinstance(item, Break):
             self._effects.append(item)
+        elif isinstance(item, Say):
+            self._effects += [item] if item.text else []
         elif isinstance(item, Watch):
             self._watch(item)
         elif isinstance(item, Timeout):
             self._timeout_s = item.span_s
         elif isinstance(item, Echo):
             self._echoes = item.wanted
-        elif isinstance(item, Hangup):
+        else:
             self._hangup_ends = item.ends
 
-    def _spoken(self, speech: Speech) -> list[Octets | Pause | Break]:
+    def _spoken(self, speech: Speech) -> list[_Spoken]:
         """Return the parts of a speech with numbers and secrets in, neighbours joined."""
-        spoken: list[Octets | Pause | Break] = []
+        spoken: list[_Spoken] = []
         for part in speech.parts:
             if isinstance(part, Pause | Break):
                 spoken.append(part)
@@ -316,10 +321,11 @@ class Chat:
         return which == 0
 
     def _listen(self, heard: bytes) -> None:
-        lines = [self._discretion.tell(line) for line in self._lines.feed(heard)]
-        if self._echoes:
-            self._effects.extend(Say(line) for line in lines if line)
         self._reports.feed(heard)
+        for line in self._lines.feed(heard):
+            text = self._discretion.tell(line) if self._echoes else ""
+            if text:
+                self._effects.append(Say(text))
 
     def _give_up(self, now: float) -> None:
         """Send what is sent when a string does not come, or fail."""

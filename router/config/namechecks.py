@@ -58,10 +58,15 @@ def _dhcp_problems(dhcp: DhcpSection, lan: LanSection) -> Iterator[str]:
 
 
 def server_problems(links: Sequence[LinkSection], lan: LanSection) -> Iterator[str]:
-    """Yield which name servers of fixed lines are not the provider's."""
+    """Yield which fixed lines lack name servers, and which of theirs are not the provider's."""
     table = RoutingTable(RoutingConfig(lan.address.address, lan.address.network, lan.routes))
     for index, link in enumerate(links):
-        for number, server in enumerate(link.dns if isinstance(link, StaticLink) else ()):
+        if not isinstance(link, StaticLink):
+            continue
+        if lan.dns and not link.dns:
+            key = key_path("link", index, "dns")
+            yield f"{key}: is missing; lan.dns needs name servers to ask by this line"
+        for number, server in enumerate(link.dns):
             if table.lookup(server).place is not Place.LINE:
                 key = key_path("link", index, "dns", number)
                 yield f"{key}: {format_address(server)} is not an address beyond the line"

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from router.chat.script import Script, parse_script
@@ -29,6 +30,15 @@ def file_problems(link: LinkSection) -> Iterator[str]:
                 load(path)
         except ConfigError as error:
             yield from error.problems
+    if link.chat is not None and not link.number:
+        yield from _number_problems(link.chat)
+
+
+def _number_problems(chat: Path) -> Iterator[str]:
+    with suppress(ConfigError):
+        script, _ = load_chat(chat)
+        if script.needs_number:
+            yield f"{chat}: sends \\T, the number to dial, and the link has none"
 
 
 def load_chat(path: Path) -> tuple[Script, dict[str, bytes]]:

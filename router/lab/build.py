@@ -57,9 +57,9 @@ def _servers(lab: Lab) -> tuple[_Server, ...]:
 def up(name: str, owner: Process | None = None, line: Line | None = _DIALLED) -> Lab:
     """Build a lab and return it when its router answers; crashed labs are removed first.
 
-    A line to dial has a provider with a modem; without one there is a static line. With an owner the lab is removed
-    like crashed ones when that process is gone. Raises RouterError, with the lab taken down
-    again, when any part does not start.
+    A line to dial has a provider with a modem; without one there is a static line. With an owner
+    the lab is removed like crashed ones when that process is gone. Raises RouterError, with the lab
+    taken down again, when any part does not start.
     """
     with registry.locked():
         sweep()

@@ -27,7 +27,8 @@ from router.lab.steps import STEPS, Step
 __all__ = ["recorded", "run"]
 
 _TABLES = ("why", "sessions", "mappings", "forward list", "status")
-_LINE = Line(idle_s=8)  # no step leaves the line unused for so long but those that are about it
+# No step leaves the line unused for so long but those that are about it; bulk takes some seconds.
+_LINE = Line(dial_s=3, idle_s=8, rate=10_000_000)
 _PIPE_WIDTH = 120  # columns where there is no terminal
 _TCPDUMP_START_S = 10.0
 _POLL_S = 0.05

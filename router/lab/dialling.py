@@ -2,6 +2,7 @@
 
 import time
 
+from router.lab import files
 from router.lab.ride import CURL, CURL_OUTSIDE, DIG_NO_REPLY, seen
 from router.lab.stage import Stage
 from router.lab.topology import CLIENT, EXTERNAL, MAIL, POOL, SERVER
@@ -40,16 +41,16 @@ def refuse(stage: Stage) -> None:
 
 
 def raise_it(stage: Stage) -> None:
-    """Raise the line by using it."""
+    """Raise the line by using it: dial, log in, get an address, ask for a name, fetch a page."""
     began = time.monotonic()
-    page = stage.run("alice", f"{CURL} http://{SERVER}/").output
+    page = stage.run("alice", f"{CURL} http://www.example.test/").output
     took_s = time.monotonic() - began
     stage.check(seen(page) == EXTERNAL, f"the page is there after {took_s:.1f} s, at the first try")
-    rise = stage.await_rise(1, "held")
+    rise = stage.await_rise(1, "up_at")
     stage.check(
-        (rise["by"], rise["lost"]) == ("alice", 0),
-        f"packets of alice's that were held: {rise['held']}, lost: {rise['lost']}",
+        (rise["by"], rise["lost"]) == ("alice", 0), f"raised by {rise['by']}, nothing was lost"
     )
+    _show_login(stage)
     stage.postroad("why --last 1")
 
 
@@ -89,6 +90,21 @@ def fall_again(stage: Stage) -> None:
     lasted_s = rise["ended_at"] - (rise["up_at"] or rise["ended_at"])
     stage.check(rise["ending"] == Ending.IDLE.value, f"it was up for {lasted_s:.0f} s, then idle")
     stage.check(_is_down(stage), "the line is down")
+    stage.postroad("why --last 1")
+
+
+def _show_login(stage: Stage) -> None:
+    """Show how the router talked to its modem, who has logged in, and that nobody told how."""
+    talk = stage.provider_said("modem")
+    for said in talk:
+        stage.tell(f"modem {said}")
+    dialled = f"> ATDT{files.NUMBER}" in talk and any(said.startswith("< CONNECT") for said in talk)
+    stage.check(dialled, "the modem was told to dial, and has found a carrier")
+    logins = [said for said in stage.provider_said("session") if "logged in" in said]
+    stage.check(len(logins) == 1, f"at the provider: {', '.join(logins)}")
+    password = files.password_file(stage.lab).read_text().strip()
+    told = [role for role in ("router", "isp") if password in stage.lab.log(role).read_text()]
+    stage.check(not told, "the password is in nobody's log")
 
 
 def _is_down(stage: Stage) -> bool:

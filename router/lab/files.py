@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.lab import topology
-from router.lab.isp import MODEM
-from router.lab.provider import DEFAULT_RATE, Provider
+from router.lab.provider import DEFAULT_RATE, MODEM, Provider
 from router.lab.registry import Lab
 from router.lab.servers import HTTP_PORT, NNTP_PORT, SMTP_PORT
 from router.units import format_duration
 
-__all__ = ["NUMBER", "Line", "modem", "password_file", "provider_file", "write"]
+__all__ = ["CHAT", "NUMBER", "Line", "modem", "password_file", "provider_file", "write"]
 
 NUMBER = "5550123"  # the provider's; numbers that begin like this are kept for fiction
 _USER = "postroad"
 _PASSWORD_BYTES = 9
 _PRIVATE = 0o600
 
-_CHAT = """\
+CHAT = """\
 # How the lab's router talks to its modem.
 ABORT    BUSY
 ABORT    ERROR
@@ -50,7 +49,7 @@ def write(lab: Lab, line: Line | None) -> None:
     """Write all files into the lab's folder; without a line to dial the router's is static."""
     if line is not None:
         _write_provider(lab, line)
-        (lab.directory / "isp.chat").write_text(_CHAT)
+        (lab.directory / "isp.chat").write_text(CHAT)
     lab.config.write_text(_router_toml(lab, line))
     (lab.directory / "forward.rules").write_text(_forward_rules())
     (lab.directory / "dnsmasq.conf").write_text(_dnsmasq_conf())

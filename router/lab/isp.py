@@ -30,15 +30,14 @@ from router.host.ppp.engine import EndedError, Engine
 from router.host.ppp.tun import PacketTun, open_packet_tun
 from router.lab import topology
 from router.lab.call import Call
-from router.lab.provider import Provider
+from router.lab.provider import MODEM, Provider
 from router.lab.subscriber import Subscriber
 from router.lab.trunk import Wire
 from router.ppp.types import Demand, Opened, SessionConfig
 from router.wire.address import format_address, parse_address
 
-__all__ = ["MODEM", "Isp", "main"]
+__all__ = ["Isp", "main"]
 
-MODEM = "modem"  # in the folder of the provider's file
 _DEVICE = "ppp0"
 _NAME = "lab"  # what the provider calls itself in a challenge
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from router.lab import topology
 from router.ppp.types import BY_STRENGTH, Method
 
-__all__ = ["DEFAULT_RATE", "Provider"]
+__all__ = ["DEFAULT_RATE", "MODEM", "Provider"]
+
+MODEM = "modem"  # what its subscribers open, in the folder of the file
 
 DEFAULT_RATE = 33600  # bit/s: V.34, the fastest that goes by telephone in both directions
 

@@ -89,7 +89,16 @@ class Stage:
         """Note a fact that holds; raises StepError when it does not."""
         if not holds:
             raise StepError(f"it is not so that {fact}")
+        self.tell(fact)
+
+    def tell(self, fact: str) -> None:
+        """Note a fact."""
         self.evidence.append((Finding.FACT, fact))
+
+    def provider_said(self, what: str) -> list[str]:
+        """Return what the provider has written down about this so far."""
+        lines = (line.split(" ", 2) for line in self.lab.log("isp").read_text().splitlines())
+        return [line[2] for line in lines if line[1:2] == [what]]
 
     def events(self, role: str, what: str) -> list[Event]:
         """Return what a server has logged whose description starts with `what`."""

@@ -20,11 +20,11 @@ class Step:
 STEPS = (
     Step("the line is down, and time servers do not raise it", dialling.stay_down),
     Step("bob may use the line, not raise it: he is told at once", dialling.refuse),
-    Step("alice's first request raises the line and succeeds", dialling.raise_it),
+    Step("alice's first request, by name, raises the line and succeeds", dialling.raise_it),
     Step("a lease holds the line for what follows", dialling.lease),
     Step("alice and bob fetch a page through one address, both at once", ride.fetch_together),
     Step("alice and bob fetch something big, both at once", ride.fetch_big),
-    Step("names are resolved by a server outside", ride.resolve),
+    Step("names are resolved, by the router and by a server outside", ride.resolve),
     Step("ping: outwards, to the router, and to its address from outside", ride.ping),
     Step("traceroute: the router is one hop", ride.trace),
     Step("from outside, mail is delivered to port 25", ride.reach_mail),
@@ -34,6 +34,6 @@ STEPS = (
     Step("alice reaches the web server inside by its external address", ride.hairpin),
     Step("without the lease the line falls, a port scan does not hold it", dialling.fall),
     Step("mail's ping raises it again, with another address", dialling.raise_again),
-    Step("unused, it falls", dialling.fall_again),
+    Step("unused, it falls, and the ledger says what it was for", dialling.fall_again),
     Step("no private address has been seen outside", ride.look_for_leaks),
 )

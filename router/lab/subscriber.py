@@ -2,8 +2,8 @@
 
 Theory of operation. The modem (`modem`) knows neither time nor descriptors; whatever happens here
 is told to it, and then its effects are carried out and one timer is set. When carrier detect goes
-off, the terminal finds its end hung up, by which what it has not read is lost; when the terminal
-has closed its end, the modem finds it not ready, and then ready again, as the next one will be.
+off, the terminal finds its end hung up; when the terminal has closed its end, the modem finds it
+not ready, and then ready again, as the next one will be.
 
 What is said in commands is written to a log: `> AT...` is the terminal's, `< OK` the modem's.
 """

@@ -6,6 +6,9 @@ closes it, or the modem lets go of the line, a fresh pseudo-terminal takes its p
 name, and who still has the old one open finds it hung up. So nothing that was meant for one who had
 it open is read by the next.
 
+The kernel throws away what has not been read of a terminal that is hung up, and a serial port does
+not. So a terminal is left a moment to read what it was sent, before it finds the end.
+
 Octets for the terminal wait here while it does not read; `is_full` is for whoever can hold them
 back. Octets of the terminal are read only as far as there is room for them, and where there is
 none, the terminal's writes wait.
@@ -16,6 +19,7 @@ import errno
 import fcntl
 import os
 import struct
+import termios
 import tty
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +27,9 @@ from pathlib import Path
 
 __all__ = ["Terminal"]
 
+LINGER_S = 0.5  # seconds until a terminal that does not read is hung up all the same
+
+_POLL_S = 0.01  # seconds between looks at what a terminal has not read
 _MOST = 65536  # octets read at once
 _UNLOCK, _NUMBER = 0x40045431, 0x80045430  # TIOCSPTLCK and TIOCGPTN (ioctl_tty(2))
 _FULL = 16384  # octets that wait for a terminal, beyond what the kernel holds for it
@@ -50,7 +57,8 @@ class Terminal:
         self._loop = asyncio.get_running_loop()
         self._waiting = bytearray()
         self._is_reading = False
-        self._master = -1
+        self._master, self._slave = -1, ""
+        self._parting: asyncio.Task[None] | None = None
         self._plug_in()
 
     @property
@@ -68,26 +76,28 @@ class Terminal:
 
     def read(self) -> None:
         """Read again, because there is room."""
-        if self._master >= 0 and not self._is_reading:
+        if self._master >= 0 and self._parting is None and not self._is_reading:
             self._is_reading = True
             self._loop.add_reader(self._master, self._take)
 
     def hang_up(self) -> None:
-        """Have the terminal find its end hung up, and be there for the next one."""
-        if self._master >= 0:
-            self._unplug()
-            self._plug_in()
+        """Have the terminal find its end hung up, and be there for the next one, in a moment."""
+        if self._master >= 0 and self._parting is None:
+            self._stop_reading()
+            self._parting = asyncio.create_task(self._part())
 
     def close(self) -> None:
         """Have nothing there any more."""
+        if self._parting is not None:
+            self._parting.cancel()
         self._unplug()
         self._link.unlink(missing_ok=True)
 
     def _plug_in(self) -> None:
-        self._master, slave = _pseudo_terminal()
+        self._master, self._slave = _pseudo_terminal()
         fresh = self._link.with_name(f".{self._link.name}.new")
         fresh.unlink(missing_ok=True)
-        fresh.symlink_to(slave)
+        fresh.symlink_to(self._slave)
         fresh.replace(self._link)
         self.read()
 
@@ -99,11 +109,23 @@ class Terminal:
         self._master, self._is_reading = -1, False
         self._waiting.clear()
 
+    async def _part(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while self._waiting or _unread(self._slave):
+                    await asyncio.sleep(_POLL_S)
+        self._parting = None
+        self._unplug()
+        self._plug_in()
+
+    def _stop_reading(self) -> None:
+        self._is_reading = False
+        self._loop.remove_reader(self._master)
+
     def _take(self) -> None:
         room = min(self._room(), _MOST)
         if not room:
-            self._is_reading = False
-            self._loop.remove_reader(self._master)
+            self._stop_reading()
             return
         with suppress(BlockingIOError):
             try:
@@ -140,3 +162,13 @@ def _pseudo_terminal() -> tuple[int, str]:
     (number,) = struct.unpack("i", fcntl.ioctl(master, _NUMBER, bytes(4)))
     tty.setraw(master)
     return master, f"/dev/pts/{number}"
+
+
+def _unread(slave: str) -> int:
+    """Return how many octets the terminal has not read."""
+    descriptor = os.open(slave, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
+        return int(count)
+    finally:
+        os.close(descriptor)

@@ -52,8 +52,8 @@ class Failure(NamedTuple):
 class Control(ABC):
     """One control protocol of one session.
 
-    `largest` is the most the peer takes in one packet. `optional` are the types we can do without.
-    `farewell` is what the peer said when it asked to terminate, None if it has not.
+    `optional` are the types of option we can do without. `farewell` is what the peer said when it
+    asked to terminate, None if it has not since this was last open.
     """
 
     protocol: Protocol
@@ -64,7 +64,6 @@ class Control(ABC):
         self.granted: dict[int, bytes] = {}
         self.failure: Failure | None = None
         self.farewell: str | None = None
-        self.largest = DEFAULT_MRU
         self._retries = retries
         self._counters = counters
         self._rng = rng
@@ -81,6 +80,11 @@ class Control(ABC):
         self._packets: list[Packet] = []
 
     # What differs between protocols
+
+    @property
+    @abstractmethod
+    def largest(self) -> int:
+        """The most the peer takes in one packet."""
 
     @abstractmethod
     def wanted(self) -> dict[int, bytes]:
@@ -288,7 +292,7 @@ class Control(ABC):
         former = self.state
         for act in self._automaton.step(event, now):
             if act in _LAYERS:
-                self._layers.append(act)
+                self._tell(act)
             elif act is Act.REQUEST:
                 if former not in _NEGOTIATING:
                     self._begin()
@@ -297,6 +301,11 @@ class Control(ABC):
                 self._terminate(again=event is Event.TIMEOUT)
             elif packet is not None:
                 self._respond(act, packet)
+
+    def _tell(self, act: Act) -> None:
+        self._layers.append(act)
+        if act is Act.LAYER_UP:
+            self.farewell = None
 
     def _begin(self) -> None:
         """Negotiate anew."""

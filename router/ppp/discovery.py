@@ -270,7 +270,9 @@ class Discovery:
             self._send(self.concentrator, Code.PADR, (self._service, self._uniq, *self._offered))
             self._deadline = now + self._wait_s(self._requests)
         elif act is Act.TERMINATE:
-            self._send(self.concentrator, Code.PADT, (self._uniq, *self._offered), self.session)
+            # None of them is needed, and rp-pppoe takes any but this for an error's text.
+            relays = tuple(tag for tag in self._offered if tag.kind == TagKind.RELAY_SESSION_ID)
+            self._send(self.concentrator, Code.PADT, relays, self.session)
         if self.state not in (State.DISCOVERING, State.REQUESTING):
             self._deadline = None
 

@@ -4,19 +4,20 @@ Theory of operation. We ask for nothing whose default will do. Where frames are 
 that nothing be escaped, and for both compressions of the header; on Ethernet for none of these,
 and refuse them there (RFC 2516 section 7).
 
-* *Loops.* We always offer a magic number. A request that bears ours is our own come back, or a
-  coincidence of one in four thousand million: it is naked, and after `LOOPS` of them in a row the
-  line is taken for looped. The same counts in echo requests; not in replies, since some peers
-  send ours back in them.
+* *Loops.* We always offer a magic number. A request that bears one of ours, be it one of before, is
+  our own come back, or a coincidence of one in four thousand million: it is naked, and after
+  `LOOPS` of them in a row the line is taken for looped. The same counts in echo requests; not in
+  replies, since some peers send ours back in them.
 * *What the peer demands of us.* A method we may use is agreed to. For any other we suggest ours,
-  one in each nak, then reject. A peer that demands all the same, or hangs up, has told that no
-  login can succeed: that is the `obstacle`. One that goes on without is welcome.
+  one in each nak, then reject. A peer that hangs up over this, or demands all the same, has told
+  that no login can succeed: that is the `obstacle`. One that goes on without is welcome.
 * *What we demand.* The peer may suggest another of the methods we allow, or leave it to us to try
   the next. If it takes none, or does not know the option, it is not let in.
 
 What the peer asks for holds for what we send: `framing` and `mtu` are made of it.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -32,6 +33,7 @@ from router.wire.ppp import Code, Option, Packet, Protocol
 __all__ = ["LOOPS", "Kind", "Lcp"]
 
 LOOPS = 4  # collisions of magic numbers in a row: no coincidence, and before `max_failure` naks
+REMEMBERED = 8  # magic numbers of ours: more than are on the way at once
 LEAST_MRU = 68  # bytes: what every IPv4 module can take unfragmented (RFC 791 section 3.2)
 PPPOE_MRU = 1492  # bytes: what Ethernet leaves (RFC 2516 section 7)
 
@@ -55,7 +57,7 @@ class Kind(IntEnum):
 class Lcp(Control):
     """The link control protocol of one connection.
 
-    `obstacle` is why a peer that demands a login cannot be given one. `rejected` collects the
+    `obstacle` is why a peer that demands a login has not been promised one. `rejected` collects the
     protocols the peer has said it does not know, for the session to drain.
     """
 
@@ -67,8 +69,10 @@ class Lcp(Control):
         self.obstacle: Failure | None = None
         self.rejected: list[int] = []
         self._config = config
+        self._magics: deque[bytes] = deque(maxlen=REMEMBERED)
         self._collisions = 0  # in a row
         self._suggestions = 0  # methods we have suggested to the peer
+        self._rejects_demands = False
         self._untried: list[Method] = []  # methods we have not yet demanded
         self._echo: Packet | None = None
 
@@ -92,6 +96,11 @@ class Lcp(Control):
         return min(self._config.mtu, theirs)
 
     @property
+    def largest(self) -> int:
+        """The most the peer takes in one packet."""
+        return self.mtu
+
+    @property
     def demanded_of_peer(self) -> Method | None:
         """How the peer has agreed to prove who it is."""
         return method_of(self.wishes.get(Kind.AUTHENTICATION, b""))
@@ -110,7 +119,7 @@ class Lcp(Control):
     def wanted(self) -> dict[int, bytes]:
         """Return what differs from the defaults."""
         config, wishes = self._config, dict[int, bytes]()
-        self._suggestions = 0
+        self._suggestions, self._rejects_demands = 0, False
         if config.mru != DEFAULT_MRU:
             wishes[Kind.MRU] = config.mru.to_bytes(2, "big")
         if config.is_async:
@@ -118,7 +127,7 @@ class Lcp(Control):
         if config.demand is not None:
             self._untried = list(config.demand.methods)
             self._demand_next(wishes)
-        wishes[Kind.MAGIC] = self._draw_magic()
+        wishes[Kind.MAGIC] = self._own_magic()
         if config.is_async:
             wishes[Kind.PROTOCOL_COMPRESSION] = wishes[Kind.ADDRESS_COMPRESSION] = b""
         return wishes
@@ -127,7 +136,12 @@ class Lcp(Control):
         if self._untried:
             wishes[Kind.AUTHENTICATION] = value_of(self._untried.pop(0))
         else:
-            self.fail(End.UNPROVEN, "it would log in in no way that is allowed here")
+            self.fail(End.UNPROVEN, "it agrees to no way to log in")
+
+    def _own_magic(self) -> bytes:
+        magic = self._draw_magic()
+        self._magics.append(magic)
+        return magic
 
     def _draw_magic(self) -> bytes:
         return self._rng.randrange(1, 1 << 32).to_bytes(_MAGIC_LENGTH, "big")
@@ -146,7 +160,7 @@ class Lcp(Control):
         elif kind == Kind.AUTHENTICATION:
             self._adapt_demand(method_of(value))
         elif kind == Kind.MAGIC:
-            self.wishes[kind] = self._draw_magic()
+            self.wishes[kind] = self._own_magic()
         elif kind in (Kind.PROTOCOL_COMPRESSION, Kind.ADDRESS_COMPRESSION):
             del self.wishes[kind]
 
@@ -197,7 +211,7 @@ class Lcp(Control):
         return Option(Kind.MRU, min(most, DEFAULT_MRU).to_bytes(2, "big"))
 
     def _judge_magic(self, option: Option) -> Option:
-        if option.value == self._magic != _NO_MAGIC:
+        if option.value in self._magics:
             self._collide()
         elif len(option.value) == _MAGIC_LENGTH and option.value != _NO_MAGIC:
             self._collisions = 0
@@ -211,20 +225,18 @@ class Lcp(Control):
 
     def _judge_authentication(self, option: Option) -> Option | None:
         login = self._config.login
-        if login is None:
-            return self._cannot(End.NO_LOGIN, option)
-        if method_of(option.value) in login.methods:
+        methods = login.methods if login is not None else ()
+        if method_of(option.value) in methods:
             self.obstacle = None
             return option
-        if self._suggestions < len(login.methods):
-            return Option(Kind.AUTHENTICATION, value_of(login.methods[self._suggestions]))
-        return self._cannot(End.NO_METHOD, option)
-
-    def _cannot(self, end: End, option: Option) -> None:
-        if self.obstacle is None:
-            self.obstacle = Failure(end, describe(option.value))
-        else:  # rejected once, demanded again
-            self.failure = self.failure or self.obstacle
+        end = End.NO_LOGIN if login is None else End.NO_METHOD
+        self.obstacle = Failure(end, describe(option.value))
+        if self._suggestions < len(methods):
+            return Option(Kind.AUTHENTICATION, value_of(methods[self._suggestions]))
+        if self._rejects_demands and self.failure is None:
+            self.failure = self.obstacle  # rejected once, demanded again
+        self._rejects_demands = True
+        return None
 
     # Packets only LCP has
 
@@ -259,7 +271,7 @@ class Lcp(Control):
             self._counters.malformed += 1
             return
         magic = packet.data[:_MAGIC_LENGTH]
-        if magic == self._magic != _NO_MAGIC:
+        if magic in self._magics:
             self._collide()
         else:
             self._collisions = 0

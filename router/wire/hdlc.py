@@ -37,10 +37,13 @@ _FCS_START = 0xFFFF
 _FCS_XOR = 0xFFFF  # what is sent is the complement
 _FCS_GOOD = 0x1D0F  # crc_hqx over a frame and its FCS: 0xF0B8 of RFC 1662 appendix C, mirrored
 _FCS_LENGTH = 2  # octets
+_PROTOCOL_LENGTH = 2  # octets, not compressed
 
-_SHORTEST = 4  # octets with the FCS (RFC 1662 section 3.1)
+_SHORTEST = 4  # octets with the FCS (RFC 1662 section 4.3)
 _LEAST_MRU = 1500  # octets: always to be received, whatever was agreed (RFC 1661 section 6.1)
-_AROUND = len(ADDRESS_CONTROL) + 2 + _FCS_LENGTH  # octets of a frame beside the information
+_AROUND = (
+    len(ADDRESS_CONTROL) + _PROTOCOL_LENGTH + _FCS_LENGTH
+)  # octets of a frame beside the information
 
 _MIRRORED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 _UNESCAPED = [bytes((octet ^ _FLIP,)) for octet in range(256)]
@@ -71,7 +74,7 @@ class Encoder:
         """Return the octets of some frames that are sent together.
 
         A flag between two of them ends the one and begins the other. The first has its own, which
-        ends whatever noise there was since the octets before (RFC 1662 section 4.4.1).
+        ends whatever noise there was on the line while nothing was sent.
         """
         encoded = [self._encode(frame) for frame in frames]
         return _FLAG + _FLAG.join(encoded) + _FLAG if encoded else b""
@@ -80,7 +83,7 @@ class Encoder:
         if frame.startswith(_LCP):  # it has to be understood whatever the peer believes agreed
             return _escaped(_with_fcs(ADDRESS_CONTROL + frame), _ALL_ESCAPES)
         framing = self._framing
-        if framing.compresses_protocol and frame[0] == 0 and frame[1] & 1:
+        if framing.compresses_protocol and _is_compressible(frame):
             frame = frame[1:]
         if not framing.compresses_address:
             frame = ADDRESS_CONTROL + frame
@@ -154,6 +157,11 @@ class Decoder:
 def _with_fcs(frame: bytes) -> bytes:
     fcs = crc_hqx(frame.translate(_MIRRORED), _FCS_START) ^ _FCS_XOR
     return frame + fcs.to_bytes(_FCS_LENGTH, "big").translate(_MIRRORED)
+
+
+def _is_compressible(frame: bytes) -> bool:
+    """Whether its protocol goes into one octet, and enough is left to be a frame."""
+    return frame[0] == 0 and frame[1] & 1 == 1 and len(frame) > _PROTOCOL_LENGTH
 
 
 def _mapped(accm: int) -> list[int]:

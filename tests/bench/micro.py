@@ -4,6 +4,7 @@
 a process of its own, so that memory is what that one took.
 """
 
+import random
 import statistics
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from router.devices import Side, Verdict
 from router.forwarder import Forwarder, ForwarderConfig
 from router.nat.types import NatConfig
 from router.routing import RoutingConfig
+from router.wire import ppp
 from router.wire.address import Endpoint, Network, parse_address
+from router.wire.hdlc import Decoder, Encoder, Framing
 from router.wire.tcp import Flag
 from tests.lab.links import ONE_LINE, a_forwarder, raise_line
 
@@ -40,6 +43,10 @@ FRAGMENTS = 200_000
 FLOOD_INTERVAL = 1e-5  # seconds: none of the flood times out while it lasts
 PACKETS = 20_000  # per repetition of a timing
 REPETITIONS = 5
+PACKETS_ON_LINE = 4096
+BATCH = 16  # packets that wait for the line together
+READ = 4096  # octets: what a tty's driver hands out at once, at most
+AGREED = Framing(accm=0, compresses_protocol=True, compresses_address=True)  # by two modern ends
 SEED = 1
 TIMEOUT = 120.0  # seconds for one measurement; the longest takes about ten
 
@@ -70,11 +77,17 @@ def measure_limits() -> list[Limit]:
             values["fragment_flood"],
             f"{values['fragment_flood'] / 2**20:,.1f} MiB",
         ),
+        _rate("hdlc_encode", f"framing packets of {MTU:,} bytes for a serial line", values),
+        _rate("hdlc_decode", "finding them again in what has arrived", values),
     ]
 
 
 def _time(name: str, title: str, values: dict[str, float]) -> Limit:
     return Limit(name, title, values[name], f"{values[name] / 1000:.2f} µs")
+
+
+def _rate(name: str, title: str, values: dict[str, float]) -> Limit:
+    return Limit(name, title, values[name], f"{values[name] / 1e6:,.0f} Mbit/s")
 
 
 def _in_process(name: str) -> float:
@@ -178,6 +191,42 @@ def _fragment_flood() -> float:
     return _resident_bytes() - before
 
 
+def _hdlc_encode() -> float:
+    encode = Encoder(AGREED).encode
+    batches = _batches()
+    return _bits_per_second(lambda: [encode(batch) for batch in batches])
+
+
+def _hdlc_decode() -> float:
+    octets = b"".join(map(Encoder(AGREED).encode, _batches()))
+    reads = [octets[at : at + READ] for at in range(0, len(octets), READ)]
+
+    def decode() -> None:
+        feed = Decoder(MTU).feed
+        found = sum(len(feed(read)) for read in reads)
+        if found != PACKETS_ON_LINE:
+            raise BenchError(f"{found} frames were found, not {PACKETS_ON_LINE}")
+
+    return _bits_per_second(decode)
+
+
+def _batches() -> list[list[bytes]]:
+    """Return packets that look like noise, as compressed and encrypted ones do, some at a time."""
+    rng = random.Random(SEED)
+    frames = [ppp.join(ppp.Protocol.IP, rng.randbytes(MTU)) for _ in range(PACKETS_ON_LINE)]
+    return [frames[at : at + BATCH] for at in range(0, PACKETS_ON_LINE, BATCH)]
+
+
+def _bits_per_second(work: Callable[[], object]) -> float:
+    """Return the median rate at which `work` deals with the packets on the line, in their bits."""
+    taken = []
+    for _ in range(REPETITIONS):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return PACKETS_ON_LINE * MTU * 8 / statistics.median(taken)
+
+
 def _require_sessions(forwarder: Forwarder, wanted: int) -> None:
     if forwarder.session_count != wanted:
         raise BenchError(f"{forwarder.session_count} sessions were opened, not {wanted}")
@@ -204,6 +253,8 @@ MEASUREMENTS: dict[str, Callable[[], float]] = {
     "new_sessions": _new_sessions,
     "session_memory": _session_memory,
     "fragment_flood": _fragment_flood,
+    "hdlc_encode": _hdlc_encode,
+    "hdlc_decode": _hdlc_decode,
 }
 
 if __name__ == "__main__":

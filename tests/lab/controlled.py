@@ -109,6 +109,7 @@ class Controlled:
             "uptime_s": 3.0,
             "lan": {"address": "192.168.1.1/24", "device": "eth1", "tun": "lan0"},
             "links": [{"name": "isp", "backend": "ppp", "device": None, "tun": "wan0"}],
+            "names": None,
         }
         self.api = ControlApi(
             self.plane,

@@ -404,9 +404,11 @@ class LineRig(Protocol):
     can: ClassVar[frozenset[str]]
     needs_root: ClassVar[bool]
     is_async: ClassVar[bool]
-    heard: list[bytes]
 
     def __init__(self, directory: Path) -> None: ...
+
+    @property
+    def heard(self) -> list[bytes]: ...
 
     def line(self) -> Line:
         """The line, which is down."""

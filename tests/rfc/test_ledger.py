@@ -42,6 +42,14 @@ CLAUSES = {
         "MUST": "REQ-1 REQ-2 REQ-3 REQ-4 REQ-6 REQ-9 REQ-11",
         "SHOULD": "REQ-5 REQ-7 REQ-8 REQ-10 REQ-12 REQ-13 REQ-14 REQ-15",
     },
+    "rfc2516.txt": {
+        "MUST": "4-version 4-source 4-unicast 4-reserved 5.1-initiation 5.1-room 5.2-offer"
+        " 5.2-heed 5.2-unserved 5.3-request 5.4-confirmation 5.4-refusal 5.5-terminate"
+        " 5.5-silence 6-code 6-session 7-options 7-reject 7-mru 7-stop 7-again A-unknown"
+        " A-uniq A-uniq-in-request A-cookie A-relay A-agent A-error A-error-heard",
+        "SHOULD": "5.5-ppp 7-magic 7-pfc 8-initiation 8-request 9-cookie",
+        "MAY": "A-vendor",
+    },
     "router.txt": {
         "MUST": "hops hops-exceeded no-errors-about error-rate fields offloads malformed mtu"
         " mtu-beyond line lan-routes own-addresses own-reassembly martian-sources"

@@ -89,7 +89,8 @@ class PppBackend:
             self._engine = None
 
     async def close(self) -> None:
-        """Do nothing: a line that was hung up has nothing left."""
+        """Have the line down, should it not be."""
+        await self.hang_up()
 
     def _session_config(self) -> SessionConfig:
         try:

@@ -22,7 +22,7 @@ from router.errors import DeviceError
 from router.host.machine import netns as namespaces
 from router.wire.vnet import VNET_HEADER_LENGTH
 
-__all__ = ["LOST", "QUEUE_LENGTH", "TunDevice", "attach", "bring_up", "open_tun"]
+__all__ = ["LOST", "QUEUE_LENGTH", "TunDevice", "attach", "open_tun", "silence"]
 
 QUEUE_LENGTH = 500  # packets: 64 cost 4 % of bulk transfers, 5000 gained nothing sure
 
@@ -91,7 +91,7 @@ def open_tun(name: str, *, netns: str, mtu: int) -> TunDevice:
         device = _attach_with_offloads(name, netns)
         try:
             if created:
-                bring_up(name, mtu)
+                _bring_up(name, mtu)
             return TunDevice(name, mtu if created else _mtu(name), device, created=created)
         except BaseException:
             device.close()
@@ -146,12 +146,18 @@ def _sentence(error: OSError, name: str, netns: str) -> str:
             return f"cannot open TUN device {name}{where}: {os.strerror(error.errno or 0)}"
 
 
-def bring_up(name: str, mtu: int) -> None:
-    """Size a device of this thread's namespace and have it up, silent but for IPv4."""
-    # A TUN has no neighbours: IPv6 autoconfiguration would only feed the router its own noise.
+def silence(name: str) -> None:
+    """Keep a device of this thread's namespace from speaking IPv6.
+
+    A TUN has no neighbours: autoconfiguration would only feed the router its own noise.
+    """
     quiet = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
     if quiet.exists():
         quiet.write_text("1")
+
+
+def _bring_up(name: str, mtu: int) -> None:
+    silence(name)
     with pyroute2.IPRoute() as netlink:
         index = socket.if_nametoindex(name)
         netlink.link("set", index=index, mtu=mtu, txqlen=QUEUE_LENGTH, state="up")

@@ -18,7 +18,7 @@ from router.devices import Clock
 from router.errors import DeviceError, RouterError
 from router.host.machine import netns
 from router.host.names.errands import Ask, Effect, Errands, Key, Reply, Seek
-from router.host.names.limits import CONNECTION_IDLE_S, CONNECTIONS
+from router.host.names.limits import CONNECTION_IDLE_S, CONNECTIONS, TCP_PAYLOAD
 from router.host.names.questions import Answer, Query, Question, answer_to, failure_of, read_query
 from router.link.messages import Coming, Ready
 from router.reasons import Reason
@@ -148,7 +148,7 @@ class Gate:
         asker, query, outcome = reply.asker, reply.query, reply.outcome
         assert isinstance(asker, _Datagram | _Connection)
         if isinstance(outcome, Answer):
-            limit = query.payload if isinstance(asker, _Datagram) else None
+            limit = query.payload if isinstance(asker, _Datagram) else TCP_PAYLOAD
             self._send(asker, answer_to(query, outcome, age_s=reply.age_s, limit=limit))
         else:
             self._send(asker, failure_of(query, outcome))

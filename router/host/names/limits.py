@@ -15,6 +15,7 @@ __all__ = [
     "RESTART_FIRST_S",
     "RESTART_MAX_S",
     "RESTART_STEADY_S",
+    "TCP_PAYLOAD",
     "TCP_TRY_S",
     "TRIES_S",
 ]
@@ -29,6 +30,7 @@ TRIES_S = (2.0, 2.0, 3.0, 3.0)  # seconds per try, the servers in turn: a modem'
 #                                 of round trip, twice, and then a server that is slow itself
 TCP_TRY_S = 5.0  # seconds for an answer that does not fit a datagram; with all tries 15
 PAYLOAD = 1232  # bytes of UDP that fit every path unfragmented (DNS flag day 2020)
+TCP_PAYLOAD = 65535  # bytes by TCP: its length has two (RFC 1035, section 4.2.2)
 PLAIN_PAYLOAD = 512  # bytes of UDP without EDNS (RFC 1035, section 2.3.4)
 
 # What is remembered

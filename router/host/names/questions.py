@@ -147,14 +147,14 @@ def read_query(wire: bytes, router: int) -> Query | bytes | None:
     return Query(question, _host_of(message, router), payload, message)
 
 
-def answer_to(query: Query, answer: Answer, *, age_s: float = 0.0, limit: int | None) -> bytes:
+def answer_to(query: Query, answer: Answer, *, age_s: float = 0.0, limit: int) -> bytes:
     """Return the message that tells an answer of some age, cut off at `limit` bytes."""
     message = dns.message.make_response(query.message, recursion_available=True)
     message.set_rcode(dns.rcode.Rcode.make(answer.rcode))
     message.flags |= answer.flags
     told = [[_aged(each, age_s) for each in section] for section in answer.sections]
     message.answer, message.authority, message.additional = told
-    return message.to_wire(max_size=limit or 0, prefer_truncation=limit is not None)
+    return message.to_wire(max_size=limit, prefer_truncation=True)
 
 
 def failure_of(query: Query, rcode: int) -> bytes:

@@ -63,13 +63,14 @@ class NameService:
     async def close(self) -> None:
         """Answer nothing any more."""
         if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            running, self._running = self._running, None
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
         await self._gate.close()
 
     def note(self, signals: Sequence[Signal]) -> None:
         """Take note of what has become of links."""
-        if any(isinstance(each, StateChange) for each in signals):
+        if self._running is not None and any(isinstance(each, StateChange) for each in signals):
             self._gate.changed()
 
     def told(self) -> dict[str, Any]:

@@ -22,10 +22,12 @@ ETHERNET_HEADER = 14  # octets: destination, source, type
 _ARPHRD_ETHER = 1  # linux/if_arp.h
 _SO_ATTACH_FILTER = 26  # this and the next from asm-generic/socket.h
 _SO_RCVBUFFORCE = 33
-_SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921  # linux/sockios.h
-_IFF_UP, _IFF_RUNNING = 0x1, 0x40  # linux/if.h
+_SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCETHTOOL = 0x8913, 0x8921, 0x8946  # linux/sockios.h
+_IFF_UP = 0x1  # linux/if.h
 _IFREQ = struct.Struct("16si20x")  # linux/if.h: name, and a union of which we read a number
-_FLAGS = 0xFFFF  # they are a short in the union
+_IFREQ_POINTER = struct.Struct("16sP16x")  # or fill in a pointer
+_ETHTOOL_GLINK = 0xA  # linux/ethtool.h: whether there is a carrier, at once; IFF_RUNNING is late
+_ETHTOOL_VALUE = struct.Struct("II")  # command, answer
 _RECEIVE_BUFFER = 1 << 20  # bytes, as the kernel counts: some 40 ms of frames at 100 Mbit/s
 _LONGEST = (
     65536  # bytes: longer than an Ethernet frame, since a kernel may merge what arrives (GRO)
@@ -101,12 +103,11 @@ class PacketSocket:
     def trouble(self) -> str:
         """Return what is wrong with the device, as a clause; "" for nothing."""
         try:
-            flags = self._asked(_SIOCGIFFLAGS) & _FLAGS
+            if not self._asked(_SIOCGIFFLAGS) & _IFF_UP:
+                return f"{self._device} is down"
+            return "" if self._has_carrier() else f"no carrier on {self._device}"
         except OSError as error:
             return self._trouble(error)
-        if not flags & _IFF_UP:
-            return f"{self._device} is down"
-        return "" if flags & _IFF_RUNNING else f"no carrier on {self._device}"
 
     def mtu(self) -> int:
         """Return the device's MTU in bytes; raises DeviceError."""
@@ -144,6 +145,17 @@ class PacketSocket:
         asked = _IFREQ.pack(self._device.encode(), 0)
         _, number = _IFREQ.unpack(fcntl.ioctl(self._socket, request, asked))
         return int(number)
+
+    def _has_carrier(self) -> bool:
+        question = ctypes.create_string_buffer(_ETHTOOL_VALUE.pack(_ETHTOOL_GLINK, 0))
+        asked = _IFREQ_POINTER.pack(self._device.encode(), ctypes.addressof(question))
+        try:
+            fcntl.ioctl(self._socket, _SIOCETHTOOL, asked)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            return True  # as far as its driver knows
+        return bool(_ETHTOOL_VALUE.unpack_from(question)[1])
 
     def _trouble(self, error: OSError) -> str:
         if error.errno == errno.ENETDOWN:  # down, or on its way out

@@ -8,10 +8,10 @@ Where it has modem lines that ends with `heed_carrier`: from then on the kernel 
 when the carrier goes, and a read finds the end. A terminal without modem lines, such as one end of
 a pty, has its end when the other is closed.
 
-To hang up is to drop DTR for as long as modems want it. What has been sent before leaves first, if
-it does so soon; what is left is thrown away, because closing would wait for it. Settings stay as
-they are: whoever opens a port next makes his own. Where a modem, or its line, is gone nothing of
-this succeeds, nor has to.
+To hang up is to drop DTR, close the port, and leave it for as long as modems want DTR low; behind a
+pty they see it closed. What has been sent before leaves first, if it does so soon; what is left is
+thrown away, because closing would wait for it. Settings stay as they are: whoever opens a port next
+makes his own. Where a modem, or its line, is gone nothing of this succeeds, nor has to.
 """
 
 import asyncio
@@ -132,12 +132,14 @@ class TtyPort:
         """Hang up by DTR and let go."""
         if self._descriptor < 0:
             return
+        is_low = False
         try:
             await self._drain()
-            if self._drop_dtr():
-                await asyncio.sleep(DTR_LOW_S)
+            is_low = self._drop_dtr()
         finally:
             self._let_go()
+        if is_low:
+            await asyncio.sleep(DTR_LOW_S)
 
     # Opening
 

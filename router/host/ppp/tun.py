@@ -3,20 +3,25 @@
 Unlike the router's own TUNs (`host.machine.tun`) it has no virtio-net headers and no offloads: what
 is read is a packet as it goes on the line, cut and with all checksums by the kernel. It is made
 when the line is up, and goes when it is closed, however the program ends.
+
+It is set up by ioctls (netdevice(7)), which take no time, so that the event loop may do it.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import pyroute2
 import pytun
 
+from router.errors import DeviceError
 from router.host.machine import netns as namespaces
-from router.host.machine.tun import LOST, attach, bring_up
-from router.wire.address import MAX_PREFIX, format_address
+from router.host.machine.tun import LOST, attach, silence
+from router.wire.address import format_address
 
 __all__ = ["PacketTun", "open_packet_tun"]
 
 _LONGEST = 65536  # octets: more than any packet
+_HOST_MASK = "255.255.255.255"  # of one end of a point-to-point link
 
 
 class PacketTun:
@@ -47,41 +52,50 @@ class PacketTun:
                 raise
 
     def resize(self, mtu: int) -> None:
-        """Have the device take packets up to `mtu` octets; raises NetlinkError."""
-        with namespaces.netlink(self._netns) as netlink:
-            netlink.link("set", index=_index(netlink, self.name), mtu=mtu)
+        """Have the device take packets up to `mtu` octets; raises DeviceError."""
+        with self._setting():
+            self._device.mtu = mtu
 
     def point_to(self, address: int, peer_address: int) -> None:
         """Give the device its two addresses, and with them a route to the peer.
 
-        Raises NetlinkError.
+        Raises DeviceError.
         """
-        with namespaces.netlink(self._netns) as netlink:
-            netlink.addr(
-                "add",
-                index=_index(netlink, self.name),
-                local=format_address(address),
-                address=format_address(peer_address),
-                prefixlen=MAX_PREFIX,
-            )
+        with self._setting():
+            self._device.addr = format_address(address)
+            self._device.dstaddr = format_address(peer_address)
+            self._device.netmask = _HOST_MASK
+
+    def start(self, mtu: int) -> None:
+        """Size the device and have it up, silent but for IPv4; raises DeviceError."""
+        with self._setting():
+            silence(self.name)
+            self._device.mtu = mtu
+            self._device.up()
 
     def close(self) -> None:
         """Have the device gone."""
         if self.fileno() >= 0:
             self._device.close()
 
+    @contextmanager
+    def _setting(self) -> Iterator[None]:
+        """Be where the device is; what the system refuses there is a DeviceError."""
+        try:
+            with namespaces.inside(self._netns):
+                yield
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise DeviceError(f"cannot set up TUN device {self.name}: {reason}") from error
+
 
 def open_packet_tun(name: str, *, netns: str, mtu: int) -> PacketTun:
     """Make a TUN device of this name in a namespace; raises DeviceError with one sentence."""
     with namespaces.inside(netns):
-        device = attach(name, netns)
-        try:
-            bring_up(name, mtu)
-        except BaseException:
-            device.close()
-            raise
-    return PacketTun(name, netns, device)
-
-
-def _index(netlink: pyroute2.IPRoute, name: str) -> int:
-    return int(netlink.link_lookup(ifname=name)[0])
+        tun = PacketTun(name, netns, attach(name, netns))
+    try:
+        tun.start(mtu)
+    except BaseException:
+        tun.close()
+        raise
+    return tun

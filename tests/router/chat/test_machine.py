@@ -235,6 +235,13 @@ SENT = {
         done ""
         """,
     ),
+    "an empty file is an empty string": (
+        "'' @empty",
+        r"""
+        > \r
+        done ""
+        """,
+    ),
     "a secret is sent as it is": (
         r"'' @isp.password 'word-@ other\-y-' '@ other-y'",
         r"""
@@ -400,7 +407,7 @@ TOLD = {
     ),
 }
 
-SECRETS = {"isp.password": b"p^\\d-\xff\n", "other-y": b"pin"}
+SECRETS = {"isp.password": b"p^\\d-\xff\n", "other-y": b"pin", "empty": b"\n"}
 
 
 @cuts
@@ -437,9 +444,7 @@ def test_conversation(script: str, conversation: str, cut: Cut) -> None:
         r"""
         > ATZ\r
         @ 5
-        @ 6
-        > +++
-        @ 7
+        > ATZ\r
         < \r\nOK\r\n
         > ATDT5551234\r
         < \r\nNO DIALTONE\r\n

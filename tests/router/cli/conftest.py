@@ -111,6 +111,7 @@ STATUS = {
             "netns": "postroad-wan",
         }
     ],
+    "names": None,
 }  # fmt: skip
 
 

@@ -39,6 +39,23 @@ def test_status_as_json_is_the_answer_itself(running: RunningRouter) -> None:
     assert (traffic["sessions"], traffic["lan"]["tun"]) == (0, "lan0")
 
 
+NAMES = {"queries": 9, "cached": 4, "refused": 3, "failed": 2, "waiting": 1}
+
+
+@pytest.mark.parametrize(
+    ("pid", "process"), [(123, "dnsmasq, process 123"), (None, "dnsmasq is not running")]
+)
+def test_names_have_a_line_where_they_are_served(
+    running: RunningRouter, monkeypatch: pytest.MonkeyPatch, pid: int | None, process: str
+) -> None:
+    assert "names:" not in running.command("status").output
+    monkeypatch.setitem(STATUS, "names", {"pid": pid, **NAMES})
+    assert (
+        f"names: {process}, 9 asked for outside, 4 of them known, 3 refused, 2 failed, 1 waiting\n"
+        in running.command("status").output
+    )
+
+
 def test_faults_are_mentioned(running: RunningRouter) -> None:
     running.plane._faults.count = 3
     assert "3 internal faults, see the router's log" in running.command("status").output

@@ -110,6 +110,7 @@ def test_what_is_under_way_is_told_whatever_came_after_it(ledger: FakeLedger) ->
     [
         ({"packet": ""}, "accept tcp port 25"),
         ({"packet": "", "rule": ""}, "traffic"),
+        ({"packet": "192.168.1.11 asks for www.example.test A"}, "name www.example.test A"),
         ({"packet": "47 192.168.1.10 -> 198.51.100.7"}, "47 to 198.51.100.7"),
         ({"cause": "lease", "why": "the queue is due"}, "the queue is due"),
         ({"cause": "lease"}, "lease"),

@@ -142,6 +142,16 @@ def test_a_chat_and_the_secrets_it_sends(tmp_path: Path) -> None:
     assert secrets == {"pin": b"4711"}
 
 
+def test_a_chat_that_dials_needs_a_number(tmp_path: Path) -> None:
+    (tmp_path / "isp.chat").write_text("'' ATDT\\T CONNECT\n")
+    file = tmp_path / "router.toml"
+    file.write_text(LAN + PPP + 'chat = "isp.chat"\n')
+    with pytest.raises(ConfigError, match=r"isp.chat: sends \\T, the number to dial, and"):
+        load(file)
+    file.write_text(LAN + PPP + 'chat = "isp.chat"\nnumber = "12"\n')
+    assert load(file).warnings == ()
+
+
 PASSWORDS = [
     ("hush", "hush"),
     ("hush\n", "hush"),

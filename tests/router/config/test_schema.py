@@ -125,6 +125,7 @@ def test_the_samples_load() -> None:
 
 def test_everything_in_the_sample_goes_together(all_options: str) -> None:
     served = all_options.replace("\ndns = false", "\ndns = true")
+    served = served.replace("\ndns = []", '\ndns = ["9.9.9.9"]')
     with pytest.raises(ConfigError) as caught:
         parse(served, ETC / "router.toml")
     (problem,) = caught.value.problems

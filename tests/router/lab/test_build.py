@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import stat
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -14,11 +15,11 @@ from pathlib import Path
 import pytest
 from pyroute2 import NetlinkError
 
-from router.config import CommandLink, StaticLink, load
+from router.config import PppLink, StaticLink, load
 from router.errors import RouterError
 from router.host.machine import netns
 from router.lab import build, files, process, registry, topology
-from router.lab.dial import Provider
+from router.lab.provider import Provider
 from router.lab.registry import Lab
 from router.link.types import Mode
 
@@ -50,7 +51,8 @@ def test_it_is_up_and_then_gone(name: str) -> None:
     said = _postroad("lab", "up", "--name", name)
     assert said.returncode == 0, said.stderr
     lab = registry.find(name)
-    assert not topology.line_is_up(lab.namespace("internet"))
+    assert "Device" in _exec(lab, "internet", "ip", "link", "show", "ppp0").stderr
+    assert f"tail -f {lab.log('isp')}" in said.stdout
     assert f"postroad lab exec --name {name} alice" in said.stdout
     assert all(netns.exists(lab.namespace(node)) for node in topology.NODES)
     assert all(process.is_alive(one) for one in lab.processes)
@@ -59,19 +61,21 @@ def test_it_is_up_and_then_gone(name: str) -> None:
 
 
 def test_the_line_takes_and_lasts_as_long_as_one_likes(name: str) -> None:
-    said = _postroad("lab", "up", "--name", name, "--dial-time", "1s", "--idle", "2s")
+    options = ("--dial-time", "1s", "--idle", "2s", "--rate", "128000")
+    said = _postroad("lab", "up", "--name", name, *options)
     assert said.returncode == 0, said.stderr
     lab = registry.find(name)
-    assert Provider.load(files.provider_file(lab)).dial_s == 1
+    provider = Provider.load(files.provider_file(lab))
+    assert (provider.dial_s, provider.rate) == (1, 128_000)
     (link,) = load(lab.config).links
-    assert isinstance(link, CommandLink)
+    assert isinstance(link, PppLink)
     assert (link.idle_timeout, link.mode, link.dial_timeout) == (2, Mode.ON_DEMAND, 61)
     assert _exec(lab, "alice", "ping", "-c1", "-W5", topology.SERVER).returncode == 0
 
 
 def test_a_lab_without_dialling_is_up_at_once(lab: Lab) -> None:
-    assert topology.line_is_up(lab.namespace("internet"))
     assert not files.provider_file(lab).exists()
+    assert not files.modem(lab).is_symlink()
     (link,) = load(lab.config).links
     assert isinstance(link, StaticLink)
     assert str(link.address) == f"{topology.EXTERNAL}/{topology.WAN_PREFIX}"
@@ -83,12 +87,44 @@ def test_a_lab_without_dialling_by_the_command_line(name: str) -> None:
     assert _exec(lab, "alice", "ping", "-c1", "-W1", topology.SERVER).returncode == 0
 
 
-@pytest.mark.parametrize("option", ["--dial-time", "--idle"])
-def test_a_span_that_is_none_is_bad_usage(name: str, option: str) -> None:
-    said = _postroad("lab", "up", "--name", name, option, "soon")
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--dial-time", "soon"), "'soon' is not a duration such as"),
+        (("--idle", "soon"), "'soon' is not a duration such as"),
+        (("--rate", "fast"), "'fast' is not a valid integer"),
+        (("--rate", "0"), "0 is not in the range 300<=x<=100000000"),
+        (("--static", "--dial-time", "1s"), "--dial-time is for a line that is dialled"),
+        (("--static", "--idle", "1s"), "--idle is for a line that is dialled"),
+        (("--static", "--rate", "9600"), "--rate is for a line that is dialled"),
+    ],
+)
+def test_what_makes_no_line_is_bad_usage(
+    name: str, options: tuple[str, ...], sentence: str
+) -> None:
+    said = _postroad("lab", "up", "--name", name, *options)
     assert said.returncode == 2
-    assert "'soon' is not a duration such as" in said.stderr
+    assert sentence in " ".join(said.stderr.split())
     assert name not in {one.name for one in registry.every()}
+
+
+def test_secrets_are_for_root(name: str) -> None:
+    lab = build.up(name)
+    for file in (files.provider_file(lab), files.password_file(lab)):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    password = files.password_file(lab).read_text().strip()
+    assert list(Provider.load(files.provider_file(lab)).users.values()) == [password]
+
+
+def test_a_provider_that_does_not_start_says_why_and_leaves_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: name)
+    monkeypatch.setattr(files, "provider_file", lambda lab: lab.directory / "none" / "isp.json")
+    monkeypatch.setattr(files, "_write_provider", lambda _lab, _line: None)
+    with pytest.raises(RouterError, match=r"provider ended at once.*last words:\n"):
+        build.up(name)
+    assert _remains(Lab(name, f"pr-{name}")) == []
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 255])
@@ -127,7 +163,7 @@ def test_programs_of_the_administrator_are_found(lab: Lab, monkeypatch: pytest.M
     assert "/usr/sbin" in _exec(lab, "alice", "sh", "-c", "echo $PATH").stdout.strip().split(":")
 
 
-def test_names_are_asked_of_the_server_outside(lab: Lab) -> None:
+def test_names_are_asked_of_the_router_who_asks_outside(lab: Lab) -> None:
     said = _exec(lab, "alice", "getent", "ahostsv4", "www.example.test").stdout
     assert said.split()[0] == topology.SERVER
     assert "query[A] www.example.test from 203.0.113.2" in lab.log("names").read_text()
@@ -187,7 +223,7 @@ def test_a_lab_whose_router_was_killed_is_removed_by_the_next_up(name: str) -> N
 def test_a_lab_whose_making_was_killed_is_removed_by_the_next_up(name: str, tmp_path: Path) -> None:
     with registry.locked():
         half = registry.reserve(name)
-        topology.build(half.prefix)
+        topology.build(half.prefix, cable=False)
         unrecorded = process.start("", half.namespace("mail"), ("sleep", "600"), tmp_path / "log")
     assert build.up(name).is_alive
     assert not process.is_alive(unrecorded)
@@ -225,7 +261,8 @@ def test_what_the_machine_refuses_is_one_sentence(name: str, without: str, sente
 def test_without_veth_and_bridge_it_is_one_sentence(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_prefix: str) -> None:
+    def refuse(_prefix: str, *, cable: bool) -> None:
+        assert not cable
         raise NetlinkError(errno.EOPNOTSUPP)
 
     monkeypatch.setattr(topology, "build", refuse)
@@ -256,7 +293,7 @@ def test_the_folder_in_etc_goes_if_a_lab_made_it(
         etc.mkdir()
     prefix = f"pr-{name}"
     try:
-        topology.build(prefix)
+        topology.build(prefix, cable=True)
         assert len(list(etc.glob("*/resolv.conf"))) == 3
     finally:
         topology.remove(prefix)

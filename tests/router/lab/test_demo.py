@@ -13,8 +13,8 @@ import pytest
 
 from router.cli import main
 from router.lab import build, demo, dialling, process, registry, ride
-from router.lab.dial import Provider
 from router.lab.files import Line, provider_file
+from router.lab.provider import Provider
 from router.lab.registry import Lab
 from router.lab.stage import Stage, StepError
 from router.lab.steps import STEPS, Step

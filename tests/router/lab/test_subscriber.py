@@ -128,6 +128,8 @@ def test_carrier_loss_hangs_the_port_up(tmp_path: Path) -> None:
             await desk.call()
             desk.subscriber.lost()
             assert desk.log[-1] == "< NO CARRIER"
+            await desk.hear("\r\nNO CARRIER\r\n")
+            await desk.until(lambda: desk.link.stat().st_rdev != os.fstat(desk.port).st_rdev)
             assert os.read(desk.port, 4096) == b""
             os.close(desk.port)
             desk.port = desk.open()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from router.lab.terminal import Terminal
+from router.lab.terminal import LINGER_S, Terminal
 
 PATIENCE_S = 20.0
 EVERY_OCTET = bytes(range(256))
@@ -38,6 +38,11 @@ class Bench:
             while len(self.heard) < count:
                 await asyncio.sleep(0.001)
         return bytes(self.heard)
+
+    async def until_fresh(self, old: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self.link.stat().st_rdev == os.fstat(old).st_rdev:
+                await asyncio.sleep(0.001)
 
     async def until_gone(self, count: int) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -115,14 +120,44 @@ def test_hung_up_the_terminal_finds_the_end(tmp_path: Path) -> None:
     async def play() -> None:
         async with a_bench(tmp_path) as bench:
             old = bench.open()
+            bench.cable.write(b"NO CARRIER")
             bench.cable.hang_up()
+            assert await read(old, 10) == b"NO CARRIER"
             assert await is_hung_up(old)
+            await bench.until_fresh(old)
             fresh = bench.open()
             os.close(old)
             os.write(fresh, b"still there")
             assert await bench.until_heard(11) == b"still there"
             assert bench.gone == 0
             os.close(fresh)
+
+    asyncio.run(play())
+
+
+def test_hung_up_a_terminal_that_does_not_read_finds_the_end_too(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with a_bench(tmp_path) as bench:
+            old = bench.open()
+            while not bench.cable.is_full:
+                bench.cable.write(bytes(4096))
+            bench.cable.hang_up()
+            bench.cable.hang_up()
+            await bench.until_fresh(old)
+            assert os.read(old, 65536) == b""
+            os.close(old)
+
+    asyncio.run(play())
+
+
+def test_closed_while_hanging_up_there_is_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with a_bench(tmp_path) as bench:
+            bench.cable.write(b"unread")
+            bench.cable.hang_up()
+            bench.cable.close()
+            await asyncio.sleep(LINGER_S + 0.1)
+            assert list(tmp_path.iterdir()) == []
 
     asyncio.run(play())
 

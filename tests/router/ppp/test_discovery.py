@@ -124,243 +124,262 @@ def test_the_table_is_the_one_of_the_rfc() -> None:
     assert written == in_force
 
 
-class TestHost:
-    def test_a_session_is_found_and_ended(self) -> None:
-        host = Host()
-        assert (host.first[0], text_of(host.first[1])) == (BROADCAST, "PADI 0000 service= uniq")
-        assert host.hears("PADO 0 name=ac service= uniq") == ["ac: PADR 0000 service= uniq"]
-        assert host.hears("PADS 0bad service= uniq") == []
-        found = host.machine
-        assert (found.state, found.session, found.concentrator) == (State.OPEN, SESSION, AC)
-        assert found.next_deadline() is None
-        found.close(9.0)
-        assert host.told() == ["ac: PADT 0bad uniq"]
-        assert (found.state, found.why) == (State.CLOSED, "hung up by us")
+def test_a_session_is_found_and_ended() -> None:
+    host = Host()
+    assert (host.first[0], text_of(host.first[1])) == (BROADCAST, "PADI 0000 service= uniq")
+    assert host.hears("PADO 0 name=ac service= uniq") == ["ac: PADR 0000 service= uniq"]
+    assert host.hears("PADS 0bad service= uniq") == []
+    found = host.machine
+    assert (found.state, found.session, found.concentrator) == (State.OPEN, SESSION, AC)
+    assert found.next_deadline() is None
+    found.close(9.0)
+    assert host.told() == ["ac: PADT 0bad"]
+    assert (found.state, found.why) == (State.CLOSED, "hung up by us")
 
-    def test_cookie_and_relay_go_back_as_they_came(self) -> None:
-        host = Host()
-        offer = "PADO 0 relay=via uniq name=ac vendor=x cookie=c00kie 1234=? service= service=more"
-        expected = ["ac: PADR 0000 service= uniq relay=via cookie"]
-        assert host.hears(offer) == expected
-        assert b"c00kie" in a_packet("PADO 0 cookie=c00kie", b"")
-        assert host.waits_until(1.0) == expected  # also when asked once more
-        host.hears("PADS 0bad service= uniq relay=via")
-        host.machine.close(2.0)
-        assert host.told() == ["ac: PADT 0bad uniq relay=via cookie"]
 
-    def test_the_cookie_is_returned_to_the_octet(self) -> None:
-        host = Host()
-        cookie = bytes(range(256))
-        tags = (Tag(TagKind.AC_NAME, b"ac"), Tag(TagKind.SERVICE_NAME, b""))
-        own = (Tag(TagKind.HOST_UNIQ, host.uniq), Tag(TagKind.AC_COOKIE, cookie))
-        host.machine.receive(AC, Packet(Code.PADO, 0, Tag.build_all(tags + own)).build(), 0.0)
-        ((_, request),) = host.machine.take_packets()
-        assert Tag.build_all(own[1:]) in request
+def test_cookie_and_relay_go_back_as_they_came() -> None:
+    host = Host()
+    offer = "PADO 0 relay=via uniq name=ac vendor=x cookie=c00kie 1234=? service= service=more"
+    expected = ["ac: PADR 0000 service= uniq relay=via cookie"]
+    assert host.hears(offer) == expected
+    assert b"c00kie" in a_packet("PADO 0 cookie=c00kie", b"")
+    assert host.waits_until(1.0) == expected  # also when asked once more
+    host.hears("PADS 0bad service= uniq relay=via")
+    host.machine.close(2.0)
+    assert host.told() == ["ac: PADT 0bad relay=via"]
 
-    def test_a_service_and_a_concentrator_are_chosen(self) -> None:
-        host = Host(service="internet", concentrator="right")
-        assert text_of(host.first[1]) == "PADI 0000 service=internet uniq"
-        assert host.hears("PADO 0 name=wrong service=internet uniq", source=OTHER) == []
-        assert host.hears("PADO 0 name=right service= service=iptv uniq") == []
-        assert host.hears("PADO 0 name=right service= service=internet uniq") == [
-            "ac: PADR 0000 service=internet uniq"
-        ]
 
-    def test_the_first_offer_that_suits_is_taken(self) -> None:
-        host = Host()
+def test_the_cookie_is_returned_to_the_octet() -> None:
+    host = Host()
+    cookie = bytes(range(256))
+    tags = (Tag(TagKind.AC_NAME, b"ac"), Tag(TagKind.SERVICE_NAME, b""))
+    own = (Tag(TagKind.HOST_UNIQ, host.uniq), Tag(TagKind.AC_COOKIE, cookie))
+    host.machine.receive(AC, Packet(Code.PADO, 0, Tag.build_all(tags + own)).build(), 0.0)
+    ((_, request),) = host.machine.take_packets()
+    assert Tag.build_all(own[1:]) in request
+
+
+def test_a_service_and_a_concentrator_are_chosen() -> None:
+    host = Host(service="internet", concentrator="right")
+    assert text_of(host.first[1]) == "PADI 0000 service=internet uniq"
+    assert host.hears("PADO 0 name=wrong service=internet uniq", source=OTHER) == []
+    assert host.hears("PADO 0 name=right service= service=iptv uniq") == []
+    assert host.hears("PADO 0 name=right service= service=internet uniq") == [
+        "ac: PADR 0000 service=internet uniq"
+    ]
+
+
+def test_the_first_offer_that_suits_is_taken() -> None:
+    host = Host()
+    host.hears("PADO 0 name=ac service= uniq")
+    assert host.hears("PADO 0 name=other service= uniq", source=OTHER) == []
+    assert host.hears("PADS 0bad service= uniq", source=OTHER) == []
+    assert host.machine.state is State.REQUESTING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PADO 0 name=ac service=",  # without our Host-Uniq
+        "PADO 0 name=ac service= uniq=another",
+        "PADO 0 service= uniq",  # without a name
+        "PADO 1 name=ac service= uniq",
+        "PADS 0bad service= uniq",  # nothing was asked of it
+        "PADI 0 service= uniq",
+        "PADR 0 service= uniq",
+        "PADT 0 uniq",
+        "SESSION 0 name=ac service= uniq",
+    ],
+)
+def test_what_is_no_offer(text: str) -> None:
+    host = Host()
+    assert host.hears(text) == []
+    assert host.machine.state is State.DISCOVERING
+
+
+def test_an_offer_from_a_group_address_is_none() -> None:
+    assert Host().hears("PADO 0 name=ac service= uniq", source=BROADCAST) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PADS 0bad service=",
+        "PADS 0bad service= uniq=another",
+        "PADO 0 name=ac service= uniq",
+        "PADT 0 uniq",
+        "PADT 0bad uniq",
+    ],
+)
+def test_what_is_no_confirmation(text: str) -> None:
+    host = Host()
+    host.hears("PADO 0 name=ac service= uniq")
+    assert host.hears(text) == []
+    assert host.machine.state is State.REQUESTING
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("PADT 0bae", AC),
+        ("PADT 0bad", OTHER),
+        ("PADT 0 uniq", AC),
+        ("PADS 0bae service= uniq", AC),
+        ("PADS 0 error= uniq", AC),
+        ("PADO 0 name=ac service= uniq", OTHER),
+    ],
+)
+def test_what_does_not_concern_an_open_session(text: str, source: bytes) -> None:
+    host = an_open_host()
+    assert host.hears(text, source=source) == []
+    assert (host.machine.state, host.machine.session) == (State.OPEN, SESSION)
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        ("", "hung up by the access concentrator"),
+        ("error=going_down", "hung up by the access concentrator: going down"),
+        ("uniq=who? trouble=", "hung up by the access concentrator"),
+    ],
+)
+def test_hung_up_by_the_concentrator(tags: str, why: str) -> None:
+    host = an_open_host()
+    assert host.hears(f"PADT 0bad {tags}") == []
+    assert (host.machine.state, host.machine.why) == (State.CLOSED, why)
+    host.machine.close(1.0)
+    assert host.told() == []  # a session that is over is not ended again
+    assert host.machine.why == why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("PADS 0 no-service= uniq", "the access concentrator refuses the service"),
+        (
+            "PADS 0 no-service=not_paid uniq",
+            "the access concentrator refuses the service: not paid",
+        ),
+        (
+            "PADS 0 service= uniq trouble=all_taken",
+            "the access concentrator cannot serve us: all taken",
+        ),
+        ("PADS 0bad uniq error=odd", "the access concentrator reports an error: odd"),
+        ("PADS 0 uniq error=\0\1\2", "the access concentrator reports an error"),
+        ("PADS 0 uniq error=a\x1b[2Jb", "the access concentrator reports an error: a?[2Jb"),
+        ("PADS 0 service= uniq", "the access concentrator confirms a session and names none"),
+        (
+            "PADS ffff service= uniq",
+            "the access concentrator confirms a session and names none",
+        ),
+    ],
+)
+def test_refusals(text: str, why: str) -> None:
+    host = Host()
+    host.hears("PADO 0 name=ac service= uniq")
+    assert host.hears(text) == []
+    assert (host.machine.state, host.machine.why) == (State.CLOSED, why)
+
+
+def test_what_a_concentrator_says_is_bounded() -> None:
+    host = Host()
+    host.hears("PADO 0 name=ac service= uniq")
+    host.hears(f"PADS 0 uniq error={'x' * 1400}")
+    assert len(host.machine.why) < 300
+
+
+def test_nobody_answers() -> None:
+    host = Host()
+    asked = ["all: PADI 0000 service= uniq"]
+    assert [host.waits_until(at) for at in (1.0, 3.0, 7.0, 15.0)] == [asked] * 4
+    assert host.waits_until(31.0) == []
+    assert (host.machine.state, host.machine.why) == (State.CLOSED, SILENT)
+    assert host.machine.next_deadline() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "PADO 0 name=wrong service=internet uniq",
+            "no access concentrator answers to the name right",
+        ),
+        (
+            "PADO 0 name=right service=iptv uniq",
+            "no access concentrator offers the service internet",
+        ),
+        (
+            "PADO 0 name=right uniq trouble=full",
+            "the access concentrator cannot serve us: full",
+        ),
+    ],
+)
+def test_nobody_answers_as_wanted(text: str, why: str) -> None:
+    host = Host(service="internet", concentrator="right", initiations=1)
+    host.hears(text)
+    assert host.machine.state is State.DISCOVERING
+    assert host.waits_until(1.0) == []
+    assert host.machine.why == why
+
+
+def test_one_that_is_full_does_not_keep_us_from_another() -> None:
+    host = Host()
+    host.hears("PADO 0 name=full uniq trouble=full", source=OTHER)
+    assert host.hears("PADO 0 name=ac service= uniq") == ["ac: PADR 0000 service= uniq"]
+
+
+def test_a_lost_request_is_repeated_and_then_all_are_asked_again() -> None:
+    host = Host(initiations=2)
+    host.hears("PADO 0 name=ac service= uniq", now=0.5)
+    asked = ["ac: PADR 0000 service= uniq"]
+    assert [host.waits_until(at) for at in (1.5, 3.5)] == [asked] * 2
+    assert host.waits_until(7.5) == ["all: PADI 0000 service= uniq"]
+    assert host.hears("PADS 0bad service= uniq", now=8.0) == []  # too late: it may be gone
+    other = host.hears("PADO 0 name=other service= uniq", now=8.0, source=OTHER)
+    assert other == ["other: PADR 0000 service= uniq"]
+    host.hears("PADS 7 service= uniq", now=8.1, source=OTHER)
+    assert (host.machine.session, host.machine.concentrator) == (7, OTHER)
+
+
+def test_one_that_offers_and_never_confirms_is_left_at_last() -> None:
+    host, requests = Host(), 0
+    while host.machine.state is not State.CLOSED:
+        requests += len(host.hears("PADO 0 name=ac service= uniq"))
+        at = host.machine.next_deadline()
+        assert at is not None
+        assert at < 60.0
+        host.machine.handle_timer(at)
+        requests += sum("PADR" in line for line in host.told())
+    assert requests == 5 * 3
+    assert host.machine.why == "the access concentrator offers sessions and confirms none"
+
+
+@pytest.mark.parametrize("state", [State.DISCOVERING, State.REQUESTING])
+def test_broken_off_it_says_nothing(state: State) -> None:
+    host = Host()
+    if state is State.REQUESTING:
         host.hears("PADO 0 name=ac service= uniq")
-        assert host.hears("PADO 0 name=other service= uniq", source=OTHER) == []
-        assert host.hears("PADS 0bad service= uniq", source=OTHER) == []
-        assert host.machine.state is State.REQUESTING
+    assert host.machine.state is state
+    host.machine.close(0.1)
+    assert (host.told(), host.machine.next_deadline()) == ([], None)
+    assert host.hears("PADO 0 name=ac service= uniq") == []
 
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "PADO 0 name=ac service=",  # without our Host-Uniq
-            "PADO 0 name=ac service= uniq=another",
-            "PADO 0 service= uniq",  # without a name
-            "PADO 1 name=ac service= uniq",
-            "PADS 0bad service= uniq",  # nothing was asked of it
-            "PADI 0 service= uniq",
-            "PADR 0 service= uniq",
-            "PADT 0 uniq",
-            "SESSION 0 name=ac service= uniq",
-        ],
-    )
-    def test_what_is_no_offer(self, text: str) -> None:
-        host = Host()
-        assert host.hears(text) == []
-        assert host.machine.state is State.DISCOVERING
 
-    def test_an_offer_from_a_group_address_is_none(self) -> None:
-        assert Host().hears("PADO 0 name=ac service= uniq", source=BROADCAST) == []
+def test_another_search_is_told_from_this_one() -> None:
+    assert Host(seed=1).uniq != Host(seed=2).uniq
 
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "PADS 0bad service=",
-            "PADS 0bad service= uniq=another",
-            "PADO 0 name=ac service= uniq",
-            "PADT 0 uniq",
-            "PADT 0bad uniq",
-        ],
-    )
-    def test_what_is_no_confirmation(self, text: str) -> None:
-        host = Host()
-        host.hears("PADO 0 name=ac service= uniq")
-        assert host.hears(text) == []
-        assert host.machine.state is State.REQUESTING
 
-    @pytest.mark.parametrize(
-        ("text", "source"),
-        [
-            ("PADT 0bae", AC),
-            ("PADT 0bad", OTHER),
-            ("PADT 0 uniq", AC),
-            ("PADS 0bae service= uniq", AC),
-            ("PADS 0 error= uniq", AC),
-            ("PADO 0 name=ac service= uniq", OTHER),
-        ],
-    )
-    def test_what_does_not_concern_an_open_session(self, text: str, source: bytes) -> None:
-        host = an_open_host()
-        assert host.hears(text, source=source) == []
-        assert (host.machine.state, host.machine.session) == (State.OPEN, SESSION)
+@pytest.mark.parametrize("data", [b"", b"\x11\x07\0\0\0\x04", b"\x11\x07\0\0\0\x01\0"])
+def test_no_packets_are_counted(data: bytes) -> None:
+    host = Host()
+    host.machine.receive(AC, data, 0.0)
+    assert (host.machine.malformed, host.machine.state) == (1, State.DISCOVERING)
 
-    @pytest.mark.parametrize(
-        ("tags", "why"),
-        [
-            ("", "hung up by the access concentrator"),
-            ("error=going_down", "hung up by the access concentrator: going down"),
-            ("uniq=who? trouble=", "hung up by the access concentrator"),
-        ],
-    )
-    def test_hung_up_by_the_concentrator(self, tags: str, why: str) -> None:
-        host = an_open_host()
-        assert host.hears(f"PADT 0bad {tags}") == []
-        assert (host.machine.state, host.machine.why) == (State.CLOSED, why)
-        host.machine.close(1.0)
-        assert host.told() == []  # a session that is over is not ended again
-        assert host.machine.why == why
 
-    @pytest.mark.parametrize(
-        ("text", "why"),
-        [
-            ("PADS 0 no-service= uniq", "the access concentrator refuses the service"),
-            (
-                "PADS 0 no-service=not_paid uniq",
-                "the access concentrator refuses the service: not paid",
-            ),
-            (
-                "PADS 0 service= uniq trouble=all_taken",
-                "the access concentrator cannot serve us: all taken",
-            ),
-            ("PADS 0bad uniq error=odd", "the access concentrator reports an error: odd"),
-            ("PADS 0 uniq error=\0\1\2", "the access concentrator reports an error"),
-            ("PADS 0 uniq error=a\x1b[2Jb", "the access concentrator reports an error: a?[2Jb"),
-            ("PADS 0 service= uniq", "the access concentrator confirms a session and names none"),
-            (
-                "PADS ffff service= uniq",
-                "the access concentrator confirms a session and names none",
-            ),
-        ],
-    )
-    def test_refusals(self, text: str, why: str) -> None:
-        host = Host()
-        host.hears("PADO 0 name=ac service= uniq")
-        assert host.hears(text) == []
-        assert (host.machine.state, host.machine.why) == (State.CLOSED, why)
-
-    def test_what_a_concentrator_says_is_bounded(self) -> None:
-        host = Host()
-        host.hears("PADO 0 name=ac service= uniq")
-        host.hears(f"PADS 0 uniq error={'x' * 1400}")
-        assert len(host.machine.why) < 300
-
-    def test_nobody_answers(self) -> None:
-        host = Host()
-        asked = ["all: PADI 0000 service= uniq"]
-        assert [host.waits_until(at) for at in (1.0, 3.0, 7.0, 15.0)] == [asked] * 4
-        assert host.waits_until(31.0) == []
-        assert (host.machine.state, host.machine.why) == (State.CLOSED, SILENT)
-        assert host.machine.next_deadline() is None
-
-    @pytest.mark.parametrize(
-        ("text", "why"),
-        [
-            (
-                "PADO 0 name=wrong service=internet uniq",
-                "no access concentrator answers to the name right",
-            ),
-            (
-                "PADO 0 name=right service=iptv uniq",
-                "no access concentrator offers the service internet",
-            ),
-            (
-                "PADO 0 name=right uniq trouble=full",
-                "the access concentrator cannot serve us: full",
-            ),
-        ],
-    )
-    def test_nobody_answers_as_wanted(self, text: str, why: str) -> None:
-        host = Host(service="internet", concentrator="right", initiations=1)
-        host.hears(text)
-        assert host.machine.state is State.DISCOVERING
-        assert host.waits_until(1.0) == []
-        assert host.machine.why == why
-
-    def test_one_that_is_full_does_not_keep_us_from_another(self) -> None:
-        host = Host()
-        host.hears("PADO 0 name=full uniq trouble=full", source=OTHER)
-        assert host.hears("PADO 0 name=ac service= uniq") == ["ac: PADR 0000 service= uniq"]
-
-    def test_a_lost_request_is_repeated_and_then_all_are_asked_again(self) -> None:
-        host = Host(initiations=2)
-        host.hears("PADO 0 name=ac service= uniq", now=0.5)
-        asked = ["ac: PADR 0000 service= uniq"]
-        assert [host.waits_until(at) for at in (1.5, 3.5)] == [asked] * 2
-        assert host.waits_until(7.5) == ["all: PADI 0000 service= uniq"]
-        assert host.hears("PADS 0bad service= uniq", now=8.0) == []  # too late: it may be gone
-        other = host.hears("PADO 0 name=other service= uniq", now=8.0, source=OTHER)
-        assert other == ["other: PADR 0000 service= uniq"]
-        host.hears("PADS 7 service= uniq", now=8.1, source=OTHER)
-        assert (host.machine.session, host.machine.concentrator) == (7, OTHER)
-
-    def test_one_that_offers_and_never_confirms_is_left_at_last(self) -> None:
-        host, requests = Host(), 0
-        while host.machine.state is not State.CLOSED:
-            requests += len(host.hears("PADO 0 name=ac service= uniq"))
-            at = host.machine.next_deadline()
-            assert at is not None
-            assert at < 60.0
-            host.machine.handle_timer(at)
-            requests += sum("PADR" in line for line in host.told())
-        assert requests == 5 * 3
-        assert host.machine.why == "the access concentrator offers sessions and confirms none"
-
-    @pytest.mark.parametrize("state", [State.DISCOVERING, State.REQUESTING])
-    def test_broken_off_it_says_nothing(self, state: State) -> None:
-        host = Host()
-        if state is State.REQUESTING:
-            host.hears("PADO 0 name=ac service= uniq")
-        assert host.machine.state is state
-        host.machine.close(0.1)
-        assert (host.told(), host.machine.next_deadline()) == ([], None)
-        assert host.hears("PADO 0 name=ac service= uniq") == []
-
-    def test_another_search_is_told_from_this_one(self) -> None:
-        assert Host(seed=1).uniq != Host(seed=2).uniq
-
-    @pytest.mark.parametrize("data", [b"", b"\x11\x07\0\0\0\x04", b"\x11\x07\0\0\0\x01\0"])
-    def test_no_packets_are_counted(self, data: bytes) -> None:
-        host = Host()
-        host.machine.receive(AC, data, 0.0)
-        assert (host.machine.malformed, host.machine.state) == (1, State.DISCOVERING)
-
-    def test_the_longest_service_leaves_room_for_a_relay(self) -> None:
-        assert len(Host(service="x" * LONGEST_NAME).first[1]) == MAX_INITIATION
-        with pytest.raises(ValueError, match="1462 octets"):
-            DiscoveryConfig(service="ü" * (LONGEST_NAME // 2 + 1))
+def test_the_longest_service_leaves_room_for_a_relay() -> None:
+    assert len(Host(service="x" * LONGEST_NAME).first[1]) == MAX_INITIATION
+    with pytest.raises(ValueError, match="1462 octets"):
+        DiscoveryConfig(service="ü" * (LONGEST_NAME // 2 + 1))
 
 
 class Site:
@@ -394,94 +413,99 @@ class Site:
         return event.session
 
 
-class TestConcentrator:
-    # What it hears while the host has no session, and while it has one; `S` is its number.
-    @pytest.mark.parametrize(
-        ("heard", "without", "having"),
-        [
-            ("PADI 0 service= uniq", "PADO 0000 name=ac service= service=iptv cookie uniq", "="),
-            ("PADI 0 service=iptv", "PADO 0000 name=ac service=iptv service= cookie", "="),
-            ("PADI 0 service= relay=via uniq",
-             "PADO 0000 name=ac service= service=iptv cookie relay=via uniq", "="),
-            ("PADI 0 service=other uniq", "", "="),
-            ("PADI 0 uniq", "", "="),
-            ("PADI 0 service= service=iptv uniq", "", "="),
-            ("PADI 1 service= uniq", "", "="),
-            ("PADR 0 service= uniq cookie",
-             "PADS S service= name=ac uniq / admitted", "PADS S service= name=ac uniq"),
-            ("PADR 0 service=iptv relay=via uniq cookie",
-             "PADS S service=iptv name=ac relay=via uniq / admitted",
-             "PADS S service=iptv name=ac relay=via uniq"),
-            ("PADR 0 service=other uniq cookie", "PADS 0000 no-service= name=ac uniq", "="),
-            ("PADR 0 uniq cookie", "PADS 0000 no-service= name=ac uniq", "="),
-            ("PADR 0 service= uniq=second cookie", "PADS S service= name=ac uniq / admitted",
-             "PADS 0000 trouble=all sessions are taken name=ac uniq"),
-            ("PADR 0 service= uniq", "", "="),
-            ("PADR 0 service= uniq cookie=guess", "", "="),
-            ("PADR 1 service= uniq cookie", "", "="),
-            ("PADT S", "", "/ ended"),
-            ("PADT ffff", "", "="),
-            ("PADO 0 name=x service= uniq", "", "="),
-            ("PADS 5 service= uniq", "", "="),
-        ],
-    )  # fmt: skip
-    def test_the_table(self, heard: str, without: str, having: str) -> None:
-        for has_session, expected in ((False, without), (True, having)):
-            site = Site(services=("iptv",), limit=1)
-            session = site.admits() if has_session else 0x77
-            answer = site.hears(heard.replace(" S", f" {session:x}"))
-            events = site.machine.take_events()
-            if events and isinstance(events[0], Admitted):
-                session = events[0].session
-            told = [type(event).__name__.lower() for event in events]
-            shown = " / ".join((*answer, *told)) if answer else "".join(f"/ {it}" for it in told)
-            expected = without if expected == "=" else expected
-            assert shown == expected.replace(" S ", f" {session:04x} ")
+# What it hears while the host has no session, and while it has one; `S` is its number.
+@pytest.mark.parametrize(
+    ("heard", "without", "having"),
+    [
+        ("PADI 0 service= uniq", "PADO 0000 name=ac service= service=iptv cookie uniq", "="),
+        ("PADI 0 service=iptv", "PADO 0000 name=ac service=iptv service= cookie", "="),
+        ("PADI 0 service= relay=via uniq",
+         "PADO 0000 name=ac service= service=iptv cookie relay=via uniq", "="),
+        ("PADI 0 service=other uniq", "", "="),
+        ("PADI 0 uniq", "", "="),
+        ("PADI 0 service= service=iptv uniq", "", "="),
+        ("PADI 1 service= uniq", "", "="),
+        ("PADR 0 service= uniq cookie",
+         "PADS S service= name=ac uniq / admitted", "PADS S service= name=ac uniq"),
+        ("PADR 0 service=iptv relay=via uniq cookie",
+         "PADS S service=iptv name=ac relay=via uniq / admitted",
+         "PADS S service=iptv name=ac relay=via uniq"),
+        ("PADR 0 service=other uniq cookie", "PADS 0000 no-service= name=ac uniq", "="),
+        ("PADR 0 uniq cookie", "PADS 0000 no-service= name=ac uniq", "="),
+        ("PADR 0 service= uniq=second cookie", "PADS S service= name=ac uniq / admitted",
+         "PADS 0000 trouble=all sessions are taken name=ac uniq"),
+        ("PADR 0 service= uniq", "", "="),
+        ("PADR 0 service= uniq cookie=guess", "", "="),
+        ("PADR 1 service= uniq cookie", "", "="),
+        ("PADT S", "", "/ ended"),
+        ("PADT ffff", "", "="),
+        ("PADO 0 name=x service= uniq", "", "="),
+        ("PADS 5 service= uniq", "", "="),
+    ],
+)  # fmt: skip
+def test_the_table_of_the_concentrator(heard: str, without: str, having: str) -> None:
+    for has_session, expected in ((False, without), (True, having)):
+        site = Site(services=("iptv",), limit=1)
+        session = site.admits() if has_session else 0x77
+        answer = site.hears(heard.replace(" S", f" {session:x}"))
+        events = site.machine.take_events()
+        if events and isinstance(events[0], Admitted):
+            session = events[0].session
+        told = [type(event).__name__.lower() for event in events]
+        shown = " / ".join((*answer, *told)) if answer else "".join(f"/ {it}" for it in told)
+        expected = without if expected == "=" else expected
+        assert shown == expected.replace(" S ", f" {session:04x} ")
 
-    def test_a_stranger_does_not_end_a_session(self) -> None:
-        site = Site()
-        session = site.admits()
-        site.hears(f"PADT {session:x}", source=OTHER)
-        assert (site.machine.take_events(), site.machine.hosts) == ([], {session: HOST})
 
-    def test_a_cookie_is_for_one_host(self) -> None:
-        site = Site()
-        cookie = site.cookie_of(OTHER)
-        assert site.hears("PADR 0 service= uniq cookie", cookie=cookie) == []
+def test_a_stranger_does_not_end_a_session() -> None:
+    site = Site()
+    session = site.admits()
+    site.hears(f"PADT {session:x}", source=OTHER)
+    assert (site.machine.take_events(), site.machine.hosts) == ([], {session: HOST})
 
-    def test_sessions_are_unique_and_none_is_reserved(self) -> None:
-        class Stubborn:
-            """Draws the last number there is, each time."""
 
-            def randrange(self, _start: int, stop: int) -> int:
-                return stop - 1
+def test_a_cookie_is_for_one_host() -> None:
+    site = Site()
+    cookie = site.cookie_of(OTHER)
+    assert site.hears("PADR 0 service= uniq cookie", cookie=cookie) == []
 
-        site = Site()
-        site.machine = Concentrator("ac", rng=Stubborn())
-        hosts = [bytes((2, 0, 0, 0, 0, number)) for number in range(4)]
-        assert [site.admits(host) for host in hosts] == [0xFFFE, 1, 2, 3]
 
-    def test_it_hangs_up_and_says_why(self) -> None:
-        site = Site()
-        session = site.admits()
-        site.machine.terminate(session, "going down")
-        ((to, data),) = site.machine.take_packets()
-        assert (to, text_of(data)) == (HOST, f"PADT {session:04x} error=going down")
-        assert site.machine.take_events() == [Ended(session, "going down")]
-        site.machine.terminate(session)
-        assert (site.machine.take_packets(), site.machine.take_events()) == ([], [])
+def test_sessions_are_unique_and_none_is_reserved() -> None:
+    class Stubborn:
+        """Draws the last number there is, each time."""
 
-    def test_a_host_says_why_it_hangs_up(self) -> None:
-        site = Site()
-        session = site.admits()
-        site.hears(f"PADT {session:x} error=battery_low")
-        assert site.machine.take_events() == [Ended(session, "battery low")]
+        def randrange(self, _start: int, stop: int) -> int:
+            return stop - 1
 
-    def test_no_packets_are_counted(self) -> None:
-        site = Site()
-        site.machine.receive(HOST, b"\x11\x09")
-        site.machine.receive(HOST, Packet(Code.PADI, 0, b"\1").build())
-        assert site.machine.malformed == 2
+    site = Site()
+    site.machine = Concentrator("ac", rng=Stubborn())
+    hosts = [bytes((2, 0, 0, 0, 0, number)) for number in range(4)]
+    assert [site.admits(host) for host in hosts] == [0xFFFE, 1, 2, 3]
+
+
+def test_it_hangs_up_and_says_why() -> None:
+    site = Site()
+    session = site.admits()
+    site.machine.terminate(session, "going down")
+    ((to, data),) = site.machine.take_packets()
+    assert (to, text_of(data)) == (HOST, f"PADT {session:04x} error=going down")
+    assert site.machine.take_events() == [Ended(session, "going down")]
+    site.machine.terminate(session)
+    assert (site.machine.take_packets(), site.machine.take_events()) == ([], [])
+
+
+def test_a_host_says_why_it_hangs_up() -> None:
+    site = Site()
+    session = site.admits()
+    site.hears(f"PADT {session:x} error=battery_low")
+    assert site.machine.take_events() == [Ended(session, "battery low")]
+
+
+def test_no_packets_are_counted_there() -> None:
+    site = Site()
+    site.machine.receive(HOST, b"\x11\x09")
+    site.machine.receive(HOST, Packet(Code.PADI, 0, b"\1").build())
+    assert site.machine.malformed == 2
 
 
 def test_both_roles_agree_on_a_wire_that_loses_and_repeats() -> None:

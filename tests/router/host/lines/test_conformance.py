@@ -1,4 +1,4 @@
-"""One suite for every backend: static and command lines of each kind, and the fake."""
+"""One suite for every backend: static, command and PPP lines of each kind, and the fake."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,6 +11,7 @@ from router.host.lines.backend import Backend, DialError, LineLostError, Refused
 from router.host.machine import netns
 from tests.lab.box import a_box
 from tests.lab.linerigs import BareRig, CardRig, FakeRig, Rig, SeenRig, TellingRig
+from tests.lab.ppprig import PppRig
 
 KINDS: dict[str, type[FakeRig | BareRig]] = {
     "fake": FakeRig,
@@ -18,6 +19,7 @@ KINDS: dict[str, type[FakeRig | BareRig]] = {
     "bare TUN": BareRig,
     "command that tells": TellingRig,
     "command that is watched": SeenRig,
+    "PPP": PppRig,
 }
 T = TypeVar("T")
 
