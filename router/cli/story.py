@@ -104,7 +104,8 @@ def _origin(entry: _Entry) -> list[str]:
         return [_found(entry)]
     if cause == Cause.DEMAND.value:
         wanted = f"{_known_as(entry)} wanted it at {at}"
-        packet = [f"{wanted}, for the packet", f"    {entry['packet']}"]
+        what = "a name" if " asks for " in entry["packet"] else "the packet"
+        packet = [f"{wanted}, for {what}", f"    {entry['packet']}"]
         rule = f"The rule that let it dial: {entry['rule']}"
         return [*(packet if entry["packet"] else [f"{wanted}."]), rule if entry["rule"] else ""]
     if cause == Cause.USER.value:

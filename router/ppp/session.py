@@ -13,7 +13,8 @@ Theory of operation. A session is the phases, and what belongs to each:
 
 A peer that negotiates LCP again puts the session back into ESTABLISH; whatever was built upon LCP
 is built anew. If IPCP alone is negotiated again, packets wait meanwhile. Both end in another
-`Opened`, or in `Closed`.
+`Opened`, or in `Closed`; a peer that begins again and again and never gets as far as addresses is
+given up after as many times as an unanswered request.
 
 After a Terminate-Request of the peer one restart period passes before the session is closed, so
 that it can hear our answer, or ask again (section 3.7); it may hang up in that time.
@@ -68,6 +69,7 @@ class Session:
         self._watch = EchoWatch(config.echo)
         self._framing = Framing()
         self._is_open = False
+        self._establishments = 0  # of LCP since IPCP was last open
         self._closed: Closed | None = None
         self._frames: list[bytes] = []
         self._events: list[Event] = []
@@ -79,7 +81,7 @@ class Session:
         if self.phase is not Phase.DEAD:
             return
         self._lcp = Lcp(self.config, self.counters, rng=self._rng)
-        self._closed = None
+        self._closed, self._establishments = None, 0
         self._enter(Phase.ESTABLISH, now)
         self._lcp.open(now)
         self._lcp.up(now)
@@ -267,6 +269,9 @@ class Session:
     def _establish(self, now: float) -> None:
         """Begin what LCP has agreed on."""
         lcp = self._lcp
+        self._establishments += 1
+        if self._establishments > self.config.retries.max_configure:
+            lcp.fail(End.DISAGREED, "it is negotiated again and again")
         self._frame(lcp.framing)
         self._watch.begin(now)
         self._enter(Phase.AUTHENTICATE, now)
@@ -283,7 +288,7 @@ class Session:
         self._is_open = ipcp.state is State.OPENED
         if act is Act.LAYER_UP:
             assert self._logins is not None
-            self._lcp.obstacle = None
+            self._lcp.obstacle, self._establishments = None, 0
             user = self._logins.user
             opened = Opened(ipcp.address, ipcp.peer_address, ipcp.mtu, ipcp.dns, user)
             self._events.append(opened)

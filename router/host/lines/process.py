@@ -17,11 +17,14 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from router.host.machine import netns as namespaces
 
-__all__ = ["GRACE_S", "Process", "start"]
+__all__ = ["GRACE_S", "SYSTEM_PATH", "Process", "spawn", "start"]
 
+# Where programs are looked for; of the router's own environment they are told nothing.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GRACE_S = 2.0  # seconds to end after SIGTERM: a modem may take one to go on hook
 LONGEST_LINE = 512  # bytes; what is longer says nothing we know
 
@@ -46,26 +49,38 @@ def start(
     files = (
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, writing, 1),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
     )
     try:
         with namespaces.inside(netns):  # nothing is awaited in there
-            pid = os.posix_spawnp(
-                command[0],
-                tuple(command),
-                dict(environment),
-                file_actions=files,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_IGNORED_BY_PYTHON,
-            )
+            pid = spawn(command, environment, files)
     except BaseException:
         os.close(reading)
         raise
     finally:
         os.close(writing)
     return Process(pid, reading, hear)
+
+
+def spawn(
+    command: Sequence[str], environment: Mapping[str, str], files: Sequence[tuple[Any, ...]]
+) -> int:
+    """Start a command in a session of its own and return its number; raises OSError.
+
+    `files` says as in `os.posix_spawn` what its standard input and output are.
+    """
+    rest = (
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
+    )
+    return os.posix_spawnp(
+        command[0],
+        tuple(command),
+        dict(environment),
+        file_actions=(*files, *rest),
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_IGNORED_BY_PYTHON,
+    )
 
 
 class Process:

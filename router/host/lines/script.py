@@ -24,7 +24,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from router.host.lines.process import Process, start
+from router.host.lines.process import SYSTEM_PATH, Process, start
 from router.wire.address import MAX_PREFIX, parse_address
 
 __all__ = ["STATUS_LIMIT_S", "Outcome", "Script", "Told", "not_started"]
@@ -34,7 +34,6 @@ MOST_LOGGED = 20  # lines of one run: a command in a loop must not fill the log
 LONGEST_TEXT = 200  # characters of a reason or a line of the log
 
 _MTUS = range(68, 65536)  # bytes: what every link carries (RFC 791), what fits into a packet
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNICAST = range(1 << 24, 224 << 24)  # without 0.0.0.0/8 and what is not one host's (RFC 6890)
 _LOOPBACK = 127
 _log = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ class Script:
             "POSTROAD_LINK": link,
             "POSTROAD_DEVICE": device or "",
             "POSTROAD_NETNS": netns,
-            "PATH": _PATH,
+            "PATH": SYSTEM_PATH,
         }
         self._processes: list[Process] = []
 

@@ -12,8 +12,10 @@ events are taken first, because framing they change is that of what is sent next
 sent; one timer is set to when it wants to hear of the time again.
 
 The device is made when packets may go, so that nothing is ever written into a line that carries
-none. Packets wait in the queue of the kernel's device and are read only while the line is not
-congested: a line buffers a frame or two, a queue in front of it may drop.
+none. It is read whenever it has a packet: its queue is blind, and drops what comes when it is full.
+Packets wait in the backlog (`router.ppp.backlog`) and are sent while the line is not congested and
+the network phase lasts. A line buffers a frame or two. Frames of the session itself wait for
+nothing: an echo request behind an upload would find the peer dead.
 
 A session that has ended is told once, by whoever is waiting: what it says of itself, or what the
 line said when its carrier went. The engine serves one connection after the other, one at a time.
@@ -27,12 +29,13 @@ from router.devices import Rng
 from router.errors import DeviceError
 from router.host.ppp.line import Line
 from router.host.ppp.tun import PacketTun
+from router.ppp.backlog import Backlog
 from router.ppp.session import Session
 from router.ppp.types import Closed, End, Framed, Opened, Phase, PhaseChange, SessionConfig
 
 __all__ = ["EndedError", "Engine"]
 
-BATCH = 32  # packets sent in a row, before what has come by the line gets its turn
+BATCH = 32  # packets read in a row, before what has come by the line gets its turn
 GRACE_S = 1.0  # seconds for the session's last words beyond its own retries
 
 _log = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ class Engine:
         self._tap = tap
         self._loop = asyncio.get_running_loop()
         self.session = Session(config, rng=rng, now=self._loop.time())
+        self.backlog = Backlog()
         self._device: PacketTun | None = None
         self._is_reading = False
         self._is_begun = False
@@ -87,7 +91,7 @@ class Engine:
         """Log in and return what there is; raises EndedError."""
         self._is_begun = True
         self.session.start(self._loop.time())
-        self._line.begin(self._receive, self._lose, self._go_on)
+        self._line.begin(self._receive, self._lose, self._send_packets)
         self._drain()
         return await self.change()
 
@@ -141,36 +145,38 @@ class Engine:
         self._end(End.CARRIER, why)
         self._drain()
 
-    def _go_on(self) -> None:
-        """Read packets again, because the line takes them."""
-        self._watch_device()
-
     # The device
 
-    def _watch_device(self) -> None:
-        wanted = self._device is not None and not self._line.is_congested
-        if wanted == self._is_reading or self._device is None:
-            return
-        self._is_reading = wanted
-        if wanted:
-            self._loop.add_reader(self._device, self._send_packets)
-        else:
-            self._loop.remove_reader(self._device)
-
-    def _send_packets(self) -> None:
+    def _read_device(self) -> None:
+        """Have packets wait for the line."""
         assert self._device is not None
+        now = self._loop.time()
         try:
             for _ in range(BATCH):
                 packet = self._device.read()
                 if not packet:
                     break
-                if (frame := self.session.wrap(packet)) is not None:
-                    self._send([frame])
-                if self._line.is_congested:
-                    break
+                self.backlog.put(packet, now)
         except OSError as error:
             self._lose_device(error)
-        self._watch_device()
+        else:
+            self._send_packets()
+
+    def _send_packets(self) -> None:
+        """Send what waits, for as long as the line takes it."""
+        now = self._loop.time()
+        while self.session.phase is Phase.NETWORK and not self._line.is_congested:
+            packet = self.backlog.take(now)
+            if packet is None or (frame := self.session.wrap(packet)) is None:
+                break
+            self._send([frame])
+
+    def _take_no_more(self) -> None:
+        """Leave the device alone, and forget what came from it."""
+        if self._is_reading and self._device is not None:
+            self._loop.remove_reader(self._device)
+        self._is_reading = False
+        self.backlog.clear()
 
     def _lose_device(self, error: OSError) -> None:
         """End a session whose device somebody has deleted."""
@@ -192,8 +198,9 @@ class Engine:
                 case Closed(end):
                     self._end(end, str(event))
                 case PhaseChange(phase):
-                    self._note_phase(phase)
+                    _log.debug("phase %s", phase.value)
         self._send(self.session.take_frames())
+        self._send_packets()
         self._set_timer()
 
     def _send(self, frames: list[bytes]) -> None:
@@ -218,7 +225,8 @@ class Engine:
         try:
             if self._device is None:
                 self._device = self._open_device(opened)
-                self._watch_device()
+                self._loop.add_reader(self._device, self._read_device)
+                self._is_reading = True
             elif self._opened is not None and opened.mtu != self._opened.mtu:
                 self._device.resize(opened.mtu)
         except DeviceError as error:
@@ -229,23 +237,17 @@ class Engine:
             self._opened = opened
             self._news.set()
 
-    def _note_phase(self, phase: Phase) -> None:
-        _log.debug("phase %s", phase.value)
-        if phase is not Phase.NETWORK:
-            self._watch_device()
-
     def _end(self, end: End, why: str) -> None:
         if self._ended is None:
             self._ended = EndedError(end, why)
+        self._take_no_more()
         self._news.set()
 
     def _let_go(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._take_no_more()
         if self._device is not None:
-            if self._is_reading:
-                self._loop.remove_reader(self._device)
-                self._is_reading = False
             self._device.close()
             self._device = None

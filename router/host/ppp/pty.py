@@ -14,14 +14,10 @@ import os
 import tty
 from collections.abc import Sequence
 
-from router.host.lines import process as processes
 from router.host.lines.backend import DialError
-from router.host.lines.process import Process
+from router.host.lines.process import SYSTEM_PATH, Process, spawn
 
 __all__ = ["PtyPort"]
-
-# What a program is told of the system; of the router's own environment nothing.
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 class PtyPort:
@@ -82,21 +78,8 @@ class PtyPort:
 
 def _start(command: tuple[str, ...], terminal: str) -> Process:
     """Start a command with this terminal, which it opens itself so that it controls it."""
-    files = (
-        (os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0),
-        (os.POSIX_SPAWN_DUP2, 0, 1),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in processes._inheritable()),
-    )
-    pid = os.posix_spawnp(
-        command[0],
-        command,
-        _ENVIRONMENT,
-        file_actions=files,
-        setsid=True,
-        setsigmask=(),
-        setsigdef=processes._IGNORED_BY_PYTHON,
-    )
+    files = ((os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1))
+    pid = spawn(command, {"PATH": SYSTEM_PATH}, files)
     return Process(pid, _silence(), _ignore)
 
 
