@@ -101,7 +101,8 @@ def _show_login(stage: Stage) -> None:
     dialled = f"> ATDT{files.NUMBER}" in talk and any(said.startswith("< CONNECT") for said in talk)
     stage.check(dialled, "the modem was told to dial, and has found a carrier")
     logins = [said for said in stage.provider_said("session") if "logged in" in said]
-    stage.check(len(logins) == 1, f"at the provider: {', '.join(logins)}")
+    by_chap = len(logins) == 1 and "by CHAP" in logins[0]
+    stage.check(by_chap, f"at the provider: {', '.join(logins)}")
     password = files.password_file(stage.lab).read_text().strip()
     told = [role for role in ("router", "isp") if password in stage.lab.log(role).read_text()]
     stage.check(not told, "the password is in nobody's log")

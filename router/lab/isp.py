@@ -13,7 +13,6 @@ for the session of the one before, since both have the same device.
 """
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -22,8 +21,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
-
-from pyroute2 import NetlinkError
 
 from router.errors import DeviceError
 from router.host.ppp.engine import EndedError, Engine
@@ -35,10 +32,13 @@ from router.lab.subscriber import Subscriber
 from router.lab.trunk import Wire
 from router.ppp.types import Demand, Opened, SessionConfig
 from router.wire.address import format_address, parse_address
+from router.wire.malformed import Malformed
+from router.wire.ppp import Protocol, split
 
 __all__ = ["Isp", "main"]
 
 _DEVICE = "ppp0"
+_PROOFS = {int(protocol): protocol.name for protocol in (Protocol.PAP, Protocol.CHAP)}
 _NAME = "lab"  # what the provider calls itself in a challenge
 
 
@@ -50,6 +50,7 @@ class Isp:
         self._note = note
         self._subscriber = Subscriber(file.with_name(MODEM), self, lambda said: note("modem", said))
         self._call: Call | None = None
+        self._proof = ""
         self._attempt: asyncio.Task[None] | None = None
         self._session: asyncio.Task[None] | None = None
 
@@ -121,8 +122,13 @@ class Isp:
     # The server
 
     async def _serve(self, call: Call, provider: Provider) -> None:
-        open_device = partial(_open_device, provider.netns)
-        engine = Engine(_session_config(provider), call, open_device, rng=SystemRandom())
+        engine = Engine(
+            _session_config(provider),
+            call,
+            partial(_open_device, provider.netns),
+            rng=SystemRandom(),
+            tap=self._hear,
+        )
         try:
             await engine.connect()
             self._count(await engine.open())
@@ -137,7 +143,13 @@ class Isp:
         provider = Provider.load(self._file)
         replace(provider, rises=provider.rises + 1).save(self._file)
         address = format_address(opened.peer_address)
-        self._note("session", f"{opened.user or 'nobody'} has logged in and is {address}")
+        self._note("session", f"{opened.user} has logged in by {self._proof} and is {address}")
+
+    def _hear(self, frame: bytes, came_in: bool) -> None:
+        """Find out how callers prove who they are."""
+        parts = split(frame)
+        if came_in and not isinstance(parts, Malformed) and parts[0] in _PROOFS:
+            self._proof = _PROOFS[parts[0]]
 
     async def _wait_for_session(self) -> None:
         if self._session is not None:
@@ -168,9 +180,9 @@ def _open_device(netns: str, opened: Opened) -> PacketTun:
     device = open_packet_tun(_DEVICE, netns=netns, mtu=opened.mtu)
     try:
         device.point_to(opened.address, opened.peer_address)
-    except NetlinkError as error:
+    except DeviceError:
         device.close()
-        raise DeviceError(f"{_DEVICE} gets no address: {os.strerror(error.code)}") from error
+        raise
     return device
 
 

@@ -13,10 +13,10 @@ flows needs.
   each other. Within a flow packets are never reordered. What is not IPv4 is one flow.
 * Flows take turns, by deficit round robin with a quantum of one full packet (RFC 8290 section 4.2).
   One that is new here goes before those that have had their quantum: a question, a ping or a
-  keystroke waits for the packet that is being sent and no other. One that has gone empty waits for
-  its turn before it is forgotten, so that nobody is new time and again. After a quantum of new
-  flows an old one has a turn in between (the RFC leaves that out): a storm of new ones, and every
-  port of a scan is one, can halve an upload but not stop it.
+  keystroke waits for the packet that is being sent and hardly ever for another. One that has gone
+  empty waits for its turn before it is forgotten, so that nobody is new time and again. After a
+  quantum of new flows an old one has a turn in between (the RFC leaves that out): a storm of new
+  ones, and every port of a scan is one, can halve an upload but not stop it.
 * A queue that only delays is told by how long packets have waited (RFC 8289 section 5). When that
   has been more than a target for an interval, a packet is dropped as it comes up, and further ones
   ever more often until it is less. A packet behind which no more than one full packet waits is not
@@ -60,7 +60,7 @@ INTERVAL_S = 0.1  # seconds: most round trips of the network are no longer (RFC 
 LONGEST_S = 1.0  # seconds: after that TCP sends again (RFC 6298 section 2), and so do many others
 LONGEST_PACKETS = 8  # of a flow: four times as many as wait where a window is as large as it should
 
-_SAMPLE = 4 * FULL_PACKET  # octets a rate is measured by: more than serial ports take at once
+_SAMPLE = 4 * FULL_PACKET  # octets a rate is measured by: as soon as it begins to matter
 _RESUME = 16  # intervals within which CoDel goes on where it stopped (RFC 8289 section 5)
 
 _VERSION_4 = 4
@@ -145,10 +145,9 @@ class _Pace:
     What is taken in one instant counts together, and is sent until more is taken.
     """
 
-    __slots__ = ("_is_more", "_least_s", "_octets", "_span_s", "_taken", "_taken_at", "packet_s")
+    __slots__ = ("_is_more", "_octets", "_span_s", "_taken", "_taken_at", "packet_s")
 
-    def __init__(self, least_s: float) -> None:
-        self._least_s = least_s
+    def __init__(self) -> None:
         self.packet_s = math.inf  # not known
         self._octets, self._span_s = 0, 0.0  # measured so far
         self._taken, self._taken_at = 0, 0.0
@@ -158,20 +157,18 @@ class _Pace:
         """Count a packet that is taken; `is_more` is whether something is left waiting."""
         if now > self._taken_at:
             if self._is_more:
-                self._octets += self._taken
-                self._span_s += now - self._taken_at
-                self._measure()
+                self._measure(now - self._taken_at)
             self._taken, self._taken_at = 0, now
         self._taken += size
         self._is_more = is_more
 
-    def _measure(self) -> None:
-        if self._octets < _SAMPLE or self._span_s < self._least_s:
-            return
-        packet_s = FULL_PACKET * self._span_s / self._octets
-        is_known = self.packet_s != math.inf
-        self.packet_s = (self.packet_s + packet_s) / 2 if is_known else packet_s
-        self._octets, self._span_s = 0, 0.0
+    def _measure(self, span_s: float) -> None:
+        """Note that what was taken has kept the line busy for so long."""
+        self._octets += self._taken
+        self._span_s += span_s
+        if self._octets >= _SAMPLE:
+            self.packet_s = FULL_PACKET * self._span_s / self._octets
+            self._octets, self._span_s = 0, 0.0
 
 
 class Backlog:
@@ -193,7 +190,7 @@ class Backlog:
         self._new: deque[_Flow] = deque()
         self._old: deque[_Flow] = deque()
         self._ahead = 0  # octets of new flows for which old ones have waited since their last turn
-        self._pace = _Pace(interval_s)
+        self._pace = _Pace()
         self._packets = 0
         self.octets = 0
         self.dropped: Counter[Cause] = Counter()
@@ -236,7 +233,7 @@ class Backlog:
         self._new.clear()
         self._old.clear()
         self._packets = self.octets = self._ahead = 0
-        self._pace = _Pace(self._interval_s)
+        self._pace = _Pace()
 
     # Turns
 

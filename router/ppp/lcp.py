@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from router.devices import Rng
-from router.ppp.automaton import Act, Event
+from router.ppp.automaton import Act, Event, State
 from router.ppp.control import DEFAULT_MRU, Control, Failure
 from router.ppp.counters import Counters
 from router.ppp.methods import describe, method_of, value_of
@@ -37,9 +37,12 @@ REMEMBERED = 8  # magic numbers of ours: more than are on the way at once
 LEAST_MRU = 68  # bytes: what every IPv4 module can take unfragmented (RFC 791 section 3.2)
 PPPOE_MRU = 1492  # bytes: what Ethernet leaves (RFC 2516 section 7)
 
+_MRU_LENGTH = 2  # octets
+_ACCM_LENGTH = 4  # octets
 _MAGIC_LENGTH = 4  # octets
 _NO_MAGIC = bytes(_MAGIC_LENGTH)
 _PROTOCOL_LENGTH = 2  # octets
+_HEADER_LENGTH = 4  # octets: a packet's
 _REJECT_HEADER_LENGTH = 6  # octets: a packet's, and the protocol
 
 
@@ -121,9 +124,9 @@ class Lcp(Control):
         config, wishes = self._config, dict[int, bytes]()
         self._suggestions, self._rejects_demands = 0, False
         if config.mru != DEFAULT_MRU:
-            wishes[Kind.MRU] = config.mru.to_bytes(2, "big")
+            wishes[Kind.MRU] = config.mru.to_bytes(_MRU_LENGTH, "big")
         if config.is_async:
-            wishes[Kind.ACCM] = bytes(4)
+            wishes[Kind.ACCM] = bytes(_ACCM_LENGTH)
         if config.demand is not None:
             self._untried = list(config.demand.methods)
             self._demand_next(wishes)
@@ -150,13 +153,14 @@ class Lcp(Control):
         """Take what the peer would rather have, as far as we can."""
         kind, value = hint
         if kind == Kind.MRU:
-            if LEAST_MRU <= int.from_bytes(value, "big") < self._config.mru:
-                self.wishes[kind] = value[-2:]
+            mru = int.from_bytes(value, "big")
+            if len(value) == _MRU_LENGTH and LEAST_MRU <= mru < self._config.mru:
+                self.wishes[kind] = value
         elif kind not in self.wishes:
             return
-        elif kind == Kind.ACCM and len(value) == len(self.wishes[kind]):
+        elif kind == Kind.ACCM and len(value) == _ACCM_LENGTH:
             both = int.from_bytes(value, "big") | int.from_bytes(self.wishes[kind], "big")
-            self.wishes[kind] = both.to_bytes(4, "big")
+            self.wishes[kind] = both.to_bytes(_ACCM_LENGTH, "big")
         elif kind == Kind.AUTHENTICATION:
             self._adapt_demand(method_of(value))
         elif kind == Kind.MAGIC:
@@ -194,7 +198,8 @@ class Lcp(Control):
             case Kind.MRU:
                 return self._judge_mru(option)
             case Kind.ACCM if self._config.is_async:
-                return option if len(option.value) == 4 else Option(Kind.ACCM, bytes(4))
+                fits = len(option.value) == _ACCM_LENGTH
+                return option if fits else Option(Kind.ACCM, bytes(_ACCM_LENGTH))
             case Kind.AUTHENTICATION:
                 return self._judge_authentication(option)
             case Kind.MAGIC:
@@ -206,9 +211,9 @@ class Lcp(Control):
     def _judge_mru(self, option: Option) -> Option:
         most = 0xFFFF if self._config.is_async else PPPOE_MRU
         mru = int.from_bytes(option.value, "big")
-        if len(option.value) == 2 and LEAST_MRU <= mru <= most:
+        if len(option.value) == _MRU_LENGTH and LEAST_MRU <= mru <= most:
             return option
-        return Option(Kind.MRU, min(most, DEFAULT_MRU).to_bytes(2, "big"))
+        return Option(Kind.MRU, min(most, DEFAULT_MRU).to_bytes(_MRU_LENGTH, "big"))
 
     def _judge_magic(self, option: Option) -> Option:
         if option.value in self._magics:
@@ -257,6 +262,9 @@ class Lcp(Control):
         if len(packet.data) < _PROTOCOL_LENGTH:
             self._counters.malformed += 1
             return
+        if self.state is not State.OPENED:  # there nothing was sent that could be rejected
+            self._counters.stale += 1
+            return
         self._counters.rejects += 1
         protocol = int.from_bytes(packet.data[:_PROTOCOL_LENGTH], "big")
         if protocol == Protocol.LCP:
@@ -280,7 +288,7 @@ class Lcp(Control):
     def _respond(self, act: Act, packet: Packet) -> None:
         if act is Act.ECHO_REPLY:
             data = self._magic + packet.data[_MAGIC_LENGTH:]
-            self._send(Code.ECHO_REPLY, packet.identifier, data[: self.largest - 4])
+            self._send(Code.ECHO_REPLY, packet.identifier, data[: self.largest - _HEADER_LENGTH])
         else:
             super()._respond(act, packet)
 

@@ -50,6 +50,21 @@ CLAUSES = {
         "SHOULD": "5.5-ppp 7-magic 7-pfc 8-initiation 8-request 9-cookie",
         "MAY": "A-vendor",
     },
+    "rfc1661.txt": {
+        "MUST": "3.4 3.4-again 3.5 3.5-failed 3.6 3.6-unknown 3.7 3.7-others 4.1 4.6 4.6-failure 5"
+        " 5-padding 5.1 5.1-identifier 5.2 5.2-match 5.3 5.3-match 5.3-unasked 5.4 5.4-match"
+        " 5.4-obeyed 5.5 5.6 5.7 5.7-cut 5.8 5.8-magic 5.9 6-once 6.2 6.4 6.4-zero 6.4-nak 6.5 6.6",
+        "SHOULD": "4.6-defaults 5.5-sent 5.6-received 5.7-early 5.8-early 6-length 6.4-looped",
+    },
+    "rfc1332.txt": {
+        "MUST": "2 2-codes 3.2 3.3 3.3-wrong",
+        "SHOULD": "3.1",
+        "MAY": "3.3-missing",
+    },
+    "rfc1877.txt": {
+        "MUST": "1.1 1.3",
+        "MAY": "1.2",
+    },
     "router.txt": {
         "MUST": "hops hops-exceeded no-errors-about error-rate fields offloads malformed mtu"
         " mtu-beyond line lan-routes own-addresses own-reassembly martian-sources"

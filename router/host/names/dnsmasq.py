@@ -7,22 +7,21 @@ their domain, names without dots, domains that are nobody's (RFC 6761, 6762, 768
 reverse of private addresses. When it dies it is started again, after rests that grow while it keeps
 dying. What it says goes to the log.
 
-It ends with the router. If the router is killed it goes on, without a gate; so its process id is in
-a file, and the next start ends what that names, if that is a dnsmasq with our configuration.
+It ends with the router, however that ends: its parent is a shell that is signalled when the router
+is gone (prctl(2), PR_SET_PDEATHSIG), and then ends it. Its own signal dnsmasq would lose, because
+it changes its user.
 """
 
 import asyncio
 import logging
 import os
 import shutil
-import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from router.errors import DeviceError
-from router.host.lines.process import GRACE_S, Process, start
+from router.host.lines.process import Process, start
 from router.host.names.limits import RESTART_FIRST_S, RESTART_MAX_S, RESTART_STEADY_S
 from router.wire.address import Network, format_address
 
@@ -30,7 +29,9 @@ __all__ = ["Dhcp", "Dnsmasq", "LanHost", "LanNames", "configuration", "find"]
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NOBODYS = ("localhost", "local", "invalid", "onion", "home.arpa")
-_POLL_S = 0.02  # seconds between looks at a process that is about to end
+# Tells the process id. dnsmasq's last words go to standard error, which nobody else hears. A signal
+# ends the first wait, and the second one is for what it has ended.
+_GUARD = '"$0" "$@" 2>&1 & trap "kill $!" TERM; echo $!; wait $!; code=$?; wait $!; exit $code'
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +79,7 @@ def configuration(names: LanNames, gate: int, folder: Path) -> str:
 
 def _lines(names: LanNames, gate: int, folder: Path) -> Iterator[str]:
     own = format_address(names.address)
-    yield from ("keep-in-foreground", f"pid-file={folder / 'dnsmasq.pid'}", "log-facility=-")
+    yield from ("keep-in-foreground", "pid-file", "log-facility=-")
     yield from (f"listen-address={own}", "bind-interfaces")
     yield from ("no-resolv", "no-poll", "no-hosts", f"server=127.0.0.1#{gate}")
     yield from ("add-subnet=32", "strip-subnet")  # which host asks; never what it says itself
@@ -115,27 +116,13 @@ class Dnsmasq:
         self._folder = folder
         self._netns = netns
         self._process: Process | None = None
+        self._pid: int | None = None
         self._said = ""
 
     @property
     def pid(self) -> int | None:
         """Its process id while it runs."""
-        process = self._process
-        return process.pid if process is not None and process.is_running else None
-
-    async def clear_away(self) -> None:
-        """End what a killed router has left running."""
-        descriptor = self._left_over()
-        if descriptor is None:
-            return
-        try:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(descriptor, number)
-                if await _has_ended(descriptor):
-                    return
-        finally:
-            os.close(descriptor)
+        return self._pid if self._process is not None and self._process.is_running else None
 
     async def run(self, gate: int) -> None:
         """Keep it running, with a gate at that port."""
@@ -154,9 +141,9 @@ class Dnsmasq:
             await self._end()
 
     async def _run_once(self) -> str:
-        # Its last words before it ends go to standard error, which a process has not got here.
-        command = ("/bin/sh", "-c", 'exec "$0" "$@" 2>&1', self._program, self._argument)
-        self._said = ""
+        guard = ("setpriv", "--pdeathsig", "TERM", "/bin/sh", "-c", _GUARD)
+        command = (*guard, self._program, f"--conf-file={self._configuration}")
+        self._pid, self._said = None, ""
         try:
             self._process = start(
                 command, netns=self._netns, environment={"PATH": _PATH}, hear=self._hear
@@ -173,40 +160,12 @@ class Dnsmasq:
             await process.end()
 
     def _hear(self, line: str) -> None:
-        self._said = line.removeprefix("dnsmasq: ")
-        _log.info("%s", line)
+        if self._pid is None and line.isdecimal():
+            self._pid = int(line)
+        else:
+            self._said = line.removeprefix("dnsmasq: ")
+            _log.info("%s", line)
 
     @property
     def _configuration(self) -> Path:
         return self._folder / "dnsmasq.conf"
-
-    @property
-    def _argument(self) -> str:
-        return f"--conf-file={self._configuration}"
-
-    def _left_over(self) -> int | None:
-        """Return a descriptor of the process that the file names, if it is one of ours."""
-        try:
-            pid = int((self._folder / "dnsmasq.pid").read_text())
-            descriptor = os.pidfd_open(pid)
-        except (OSError, ValueError):
-            return None
-        arguments = b""
-        with suppress(OSError):  # it has just ended
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if self._argument.encode() in arguments.split(b"\0"):
-            return descriptor
-        os.close(descriptor)
-        return None
-
-
-async def _has_ended(descriptor: int) -> bool:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + GRACE_S
-    while loop.time() < deadline:
-        try:
-            signal.pidfd_send_signal(descriptor, 0)
-        except ProcessLookupError:
-            return True
-        await asyncio.sleep(_POLL_S)
-    return False

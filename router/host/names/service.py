@@ -56,7 +56,6 @@ class NameService:
 
     async def open(self) -> None:
         """Begin to answer; raises DeviceError."""
-        await self._dnsmasq.clear_away()
         await self._gate.open(self._netns)
         self._running = asyncio.create_task(self._dnsmasq.run(self._gate.port))
 

@@ -1,6 +1,9 @@
 """A chat held on a port: what the script sends is written, what the modem says is read to it.
 
 What is sent never reaches the log; what the script tells people does.
+
+A modem that never stops talking, or whatever else is behind a port, is read no faster than others
+have their turn, and what is waited for has its time all the same.
 """
 
 import asyncio
@@ -35,6 +38,8 @@ async def converse(chat: Chat, port: Port) -> bytes:
             continue
         if heard:
             chat.receive(heard, loop.time())
+            chat.handle_timer(loop.time())
+            await asyncio.sleep(0)
             continue
         chat.carrier_lost(loop.time())
         await _carry_out(chat, port)

@@ -13,12 +13,14 @@ sent; one timer is set to when it wants to hear of the time again.
 
 The device is made when packets may go, so that nothing is ever written into a line that carries
 none. It is read whenever it has a packet: its queue is blind, and drops what comes when it is full.
-Packets wait in the backlog (`router.ppp.backlog`) and are sent while the line is not congested and
-the network phase lasts. A line buffers a frame or two. Frames of the session itself wait for
-nothing: an echo request behind an upload would find the peer dead.
+Packets wait in the backlog (`router.ppp.backlog`) and are sent while the line is not congested; a
+line buffers a frame or two. They wait as well while the session negotiates anew. That of IPCP alone
+shows only when it has no frame for a packet; this one is lost. Frames of the session itself wait
+for nothing: an echo request behind an upload would find the peer dead.
 
 A session that has ended is told once, by whoever is waiting: what it says of itself, or what the
-line said when its carrier went. The engine serves one connection after the other, one at a time.
+line said when its carrier went, if that is what ended it: a peer that says good-bye hangs up soon
+after. The engine serves one connection after the other, one at a time.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ from router.host.ppp.line import Line
 from router.host.ppp.tun import PacketTun
 from router.ppp.backlog import Backlog
 from router.ppp.session import Session
-from router.ppp.types import Closed, End, Framed, Opened, Phase, PhaseChange, SessionConfig
+from router.ppp.types import Closed, End, Framed, Opened, PhaseChange, SessionConfig
 
 __all__ = ["EndedError", "Engine"]
 
@@ -75,10 +77,12 @@ class Engine:
         self.backlog = Backlog()
         self._device: PacketTun | None = None
         self._is_reading = False
+        self._may_send = False  # packets
         self._is_begun = False
         self._timer: asyncio.TimerHandle | None = None
         self._opened: Opened | None = None
         self._ended: EndedError | None = None
+        self._why_lost = ""  # the carrier, as the line says
         self._news = asyncio.Event()
 
     async def connect(self) -> None:
@@ -141,8 +145,8 @@ class Engine:
             self._lose_device(error)
 
     def _lose(self, why: str) -> None:
+        self._why_lost = why
         self.session.carrier_lost(self._loop.time())
-        self._end(End.CARRIER, why)
         self._drain()
 
     # The device
@@ -165,11 +169,15 @@ class Engine:
     def _send_packets(self) -> None:
         """Send what waits, for as long as the line takes it."""
         now = self._loop.time()
-        while self.session.phase is Phase.NETWORK and not self._line.is_congested:
+        while self._may_send and not self._line.is_congested:
             packet = self.backlog.take(now)
-            if packet is None or (frame := self.session.wrap(packet)) is None:
+            if packet is None:
                 break
-            self._send([frame])
+            frame = self.session.wrap(packet)
+            if frame is None:
+                self._may_send = False
+            else:
+                self._send([frame])
 
     def _take_no_more(self) -> None:
         """Leave the device alone, and forget what came from it."""
@@ -196,8 +204,9 @@ class Engine:
                 case Opened():
                     self._open(event)
                 case Closed(end):
-                    self._end(end, str(event))
+                    self._end(end, self._why_lost if end is End.CARRIER else str(event))
                 case PhaseChange(phase):
+                    self._may_send = False
                     _log.debug("phase %s", phase.value)
         self._send(self.session.take_frames())
         self._send_packets()
@@ -233,6 +242,7 @@ class Engine:
             self._end(End.CLOSED, str(error))
             self.session.close(self._loop.time())
             return
+        self._may_send = True
         if opened != self._opened:
             self._opened = opened
             self._news.set()

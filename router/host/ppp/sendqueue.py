@@ -3,12 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from router.host.ppp.packetsocket import PacketSocket, Room
 
 __all__ = ["SendQueue"]
 
 PAUSE_S = 0.005  # seconds until a device that does not tell is tried again: a few frames' time
+MOST_WAITING = 512  # frames: a peer that asks while the card may not send costs no more memory
 
 
 class SendQueue:
@@ -26,9 +28,9 @@ class SendQueue:
         return bool(self._waiting)
 
     def send(self, frames: Iterable[bytes]) -> None:
-        """Take all of them."""
+        """Take them, or lose those that would have to wait behind too many."""
         was_congested = self.is_congested
-        self._waiting.extend(frames)
+        self._waiting.extend(islice(frames, MOST_WAITING - len(self._waiting)))
         if not was_congested:
             self._send()
 

@@ -84,6 +84,14 @@ def test_a_host_is_known(given: tuple[str, dict[str, object]], name: str) -> Non
     )
 
 
+def test_a_name_is_no_packet() -> None:
+    asked = "192.168.1.10 asks for www.example.test A"
+    assert story(told(packet=asked))[1:3] == [
+        "mail (192.168.1.10, 52:54:00:12:34:56) wanted it at Thu 2026-05-28 22:26:40, for a name",
+        f"    {asked}",
+    ]
+
+
 AT = "at Thu 2026-05-28 22:26:40"
 ORIGINS = {
     Cause.DEMAND: ("mail", "", f"mail wanted it {AT}."),

@@ -43,8 +43,8 @@ class Played:
         self.received: list[bytes] = []
         self.told: list[str] = []
         rng = Random(1)
-        wires = [Wire(rate, rng=rng, latency_s=latency_s) for _ in range(2)]
-        self.call = Call(*wires, self.modem)
+        up, down = (Wire(rate, rng=rng, latency_s=latency_s) for _ in range(2))
+        self.call = Call(up, down, self.modem)
 
     def begin(self) -> None:
         self.call.begin(self.received.extend, self.told.append, lambda: self.told.append("ready"))

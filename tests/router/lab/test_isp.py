@@ -155,7 +155,7 @@ def test_a_call_from_the_first_command_to_the_last_word(site: Site) -> None:
         "< NO CARRIER",
     ]
     logged_in, over = site.said("session")
-    assert logged_in == "ann has logged in and is 203.0.113.2"
+    assert logged_in == "ann has logged in by CHAP and is 203.0.113.2"
     assert over in ("over: hung up by the peer", "over: carrier lost")  # both are true at once
     assert USERS["ann"] not in site.log.read_text()
 
@@ -186,6 +186,8 @@ def test_who_logs_in_proves_it_as_the_provider_likes(site: Site, method: Method)
             assert await pings(site, GATEWAY)
 
     play(script)
+    by = "PAP" if method is Method.PAP else "CHAP"
+    assert site.said("session")[0] == f"ann has logged in by {by} and is 203.0.113.2"
 
 
 @pytest.mark.parametrize(

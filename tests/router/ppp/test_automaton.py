@@ -53,6 +53,12 @@ def test_the_table_is_the_one_in_the_rfc(row: list[str]) -> None:
         assert cell(state, event) == (stays if written == "-" else written.rstrip("rpx")), state
 
 
+def test_timer_and_counters_have_the_rfcs_defaults() -> None:
+    defaults = Retries()
+    assert (defaults.restart_s, defaults.max_terminate) == (3.0, 2)
+    assert (defaults.max_configure, defaults.max_failure) == (10, 5)
+
+
 RETRIES = Retries(restart_s=3.0, max_terminate=2, max_configure=4)
 
 

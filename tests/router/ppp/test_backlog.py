@@ -167,7 +167,7 @@ def test_a_storm_of_new_flows_halves_an_upload_and_does_not_stop_it() -> None:
 
 
 @pytest.mark.parametrize("rate", [MODEM, ISDN, DSL])
-@pytest.mark.parametrize(("uploads", "packets"), [("a", 1.1), ("abc", 2)])
+@pytest.mark.parametrize(("uploads", "packets"), [("a", 1.1), ("abc", 2.1)])
 def test_a_ping_waits_for_the_packet_that_is_sent_and_hardly_longer(
     rate: float, uploads: str, packets: float
 ) -> None:
@@ -312,25 +312,46 @@ def test_after_a_line_stood_still_the_newest_of_each_flow_is_left() -> None:
     assert backlog.dropped == {Cause.LATE: 17}
 
 
-def test_drops_come_ever_faster_and_stop_at_the_target() -> None:
-    """A conversation in instants: one queue that is always too long, and then is not."""
-    backlog = known(DSL).backlog
-    numbers = itertools.count()
-    drops: list[float] = []
-    for tick in range(2000):
-        now = 20.0 + tick / 1000
+def drops(backlog: Backlog, since: float, span_s: float) -> list[float]:
+    """Have fifty packets wait that came too long ago; return when one was dropped, from 0 on."""
+    instants: list[float] = []
+    for tick in range(round(span_s * 1000)):
+        now = since + tick / 1000
         while len(backlog) < 50:
-            backlog.put(packet("a", next(numbers)), now - 0.05)
+            backlog.put(packet("a"), now - 0.05)
         before = backlog.dropped[Cause.DELAY]
         backlog.take(now)
-        drops += [now] * (backlog.dropped[Cause.DELAY] - before)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(drops)]
-    assert drops[0] == pytest.approx(20.0 + 0.1, abs=0.01), "an interval after the first"
-    assert gaps[:4] == pytest.approx([0.1 / n**0.5 for n in (1, 2, 3, 4)], abs=0.006)
-    assert gaps[-1] < 0.03
-    assert len(list(drained(backlog, now=22.0))) + backlog.dropped[Cause.DELAY] == (
-        next(numbers) - 2000
-    )
+        instants += [now - since] * (backlog.dropped[Cause.DELAY] - before)
+    return instants
+
+
+def gaps(instants: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in itertools.pairwise(instants)]
+
+
+def test_drops_come_ever_faster_and_begin_an_interval_after_it_was_too_long() -> None:
+    first, *rest = gaps([0.0, *drops(known(DSL).backlog, 20.0, 2.0)])
+    assert first == pytest.approx(0.1, abs=0.01)
+    assert rest[:4] == pytest.approx([0.1 / n**0.5 for n in (1, 2, 3, 4)], abs=0.006)
+    assert rest[-1] < 0.03
+
+
+@pytest.mark.parametrize(("calm_s", "least_s", "most_s"), [(0.5, 0.0, 0.03), (10.0, 0.08, 0.12)])
+def test_after_a_short_calm_drops_are_as_frequent_as_they_had_to_be(
+    calm_s: float, least_s: float, most_s: float
+) -> None:
+    backlog = known(DSL).backlog
+    at = 20.0
+    assert drops(backlog, at, 2.0)[0] > 0.09
+    at += 2.0
+    while len(backlog) > 2:
+        backlog.put(packet("a"), at)
+        backlog.take(at)
+        backlog.take(at)
+    backlog.put(packet("a"), at + calm_s)
+    again = drops(backlog, at + calm_s, 0.5)
+    assert again[0] > 0.09, "none at once"
+    assert least_s <= gaps(again)[0] <= most_s
 
 
 # Room

@@ -77,6 +77,7 @@ def test_a_peer_that_asks_for_nothing_gets_the_defaults() -> None:
         ("Nak id=1 pfc", "accm=00000000 magic=11111111 acfc"),
         ("Nak id=1 mru=1400", "accm=00000000 magic=11111111 pfc acfc mru=1400"),  # not asked for
         ("Nak id=1 mru=1600", "accm=00000000 magic=11111111 pfc acfc"),  # more than we take
+        ("Nak id=1 mru=0x64", "accm=00000000 magic=11111111 pfc acfc"),  # one octet
         ("Nak id=1 mru=20", "accm=00000000 magic=11111111 pfc acfc"),
         ("Nak id=1 auth=pap", "accm=00000000 magic=11111111 pfc acfc"),  # we demand nothing
         ("Nak id=1 99=0102", "accm=00000000 magic=11111111 pfc acfc"),
@@ -414,8 +415,49 @@ def test_echoes_are_answered_with_our_magic_number_and_their_data() -> None:
     """)
 
 
+def test_our_magic_number_is_0_once_the_peer_has_rejected_it() -> None:
+    rig = asked()
+    rig.play("""
+        < LCP Configure-Reject id=1 magic=11111111
+        > LCP Configure-Request id=2 accm=00000000 pfc acfc
+        < LCP Configure-Ack id=2 accm=00000000 pfc acfc
+        < LCP Configure-Request id=1
+        = authenticate
+        = network
+        > LCP Configure-Ack id=1
+        > IPCP Configure-Request id=1 address=0.0.0.0 dns1=0.0.0.0 dns2=0.0.0.0
+        < LCP Echo-Request id=1 00000000
+        > LCP Echo-Reply id=1 magic=00000000
+    """)
+
+
 def test_echoes_are_not_answered_before() -> None:
     asked().play("< LCP Echo-Request id=77 0badcafe")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "",
+        "c0",
+        "c021",
+        "c021 0101 00",
+        "c021 0101 0003",  # shorter than its own header
+        "c021 0101 0009 01020304",  # longer than the frame
+        "c021 0901 0007 0badca",  # an echo without a magic number
+    ],
+)
+def test_what_does_not_parse_is_dropped(octets: str) -> None:
+    rig = opened()
+    rig.session.receive(bytes.fromhex(octets), 1.0)
+    assert rig.session.take_frames() == []
+    assert rig.session.counters.malformed == 1
+
+
+def test_padding_behind_a_packet_is_not_part_of_it() -> None:
+    rig = opened()
+    rig.session.receive(bytes.fromhex("c021 0907 0008 0badcafe 0000000000"), 1.0)
+    assert rig.session.take_frames() == [bytes.fromhex("c021 0a07 0008 11111111")]
 
 
 def test_what_needs_no_answer_gets_none() -> None:
@@ -463,6 +505,13 @@ def test_protocols_the_peer_does_not_know() -> None:
         < LCP Protocol-Reject id=2 80
     """)
     assert (rig.session.counters.rejects, rig.session.counters.malformed) == (1, 1)
+
+
+@pytest.mark.parametrize("protocol", ["LCP", "IPCP", "IP"])
+def test_before_it_is_open_nothing_can_have_been_rejected(protocol: str) -> None:
+    rig = asked()
+    rig.play(f"< LCP Protocol-Reject id=1 protocol={protocol}")
+    assert rig.session.counters.stale == 1
 
 
 def test_a_peer_that_does_not_know_lcp() -> None:

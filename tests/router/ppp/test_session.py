@@ -522,6 +522,50 @@ def test_a_farewell_of_before_is_no_reason_any_more() -> None:
     )
 
 
+def test_a_peer_that_never_gets_beyond_lcp_is_given_up() -> None:
+    rig = rig_at(Phase.NETWORK)
+    magics = [f"{n * 0x11111111:08x}" for n in range(2, 13)]
+    for n, magic in enumerate(magics[:-2], 2):
+        rig.play(f"""
+            < LCP Configure-Request id={n}
+            = establish
+            > LCP Configure-Request id={n} accm=00000000 magic={magic} pfc acfc
+            > LCP Configure-Ack id={n}
+            < LCP Configure-Ack id={n} accm=00000000 magic={magic} pfc acfc
+            = authenticate
+            = network
+            > IPCP Configure-Request id=1 address=0.0.0.0 dns1=0.0.0.0 dns2=0.0.0.0
+        """)
+    rig.play(f"""
+        < LCP Configure-Request id=11
+        = establish
+        > LCP Configure-Request id=11 accm=00000000 magic={magics[-2]} pfc acfc
+        > LCP Configure-Ack id=11
+        < LCP Configure-Ack id=11 accm=00000000 magic={magics[-2]} pfc acfc
+        = authenticate
+        = terminate
+        > LCP Terminate-Request id=12 text=no_agreement_with_the_peer
+        < LCP Terminate-Ack id=12
+        = dead
+        = closed, no agreement with the peer: LCP: it is negotiated again and again
+    """)
+
+
+def test_only_lcp_is_heard_while_the_link_is_taken_down() -> None:
+    rig = opened()
+    rig.play(f"""
+        ! close
+        = terminate
+        > LCP Terminate-Request id=2
+        < IP {PACKET.hex()}
+        < IPCP Configure-Request id=9 address=10.0.0.9
+        < CCP Configure-Request id=1 21=2f
+        < LCP Configure-Request id=9
+        < LCP Echo-Request id=9 0badcafe
+    """)
+    assert rig.session.counters.unexpected == 3
+
+
 # Logins, between two sessions
 
 

@@ -1,8 +1,6 @@
 """What dnsmasq is told, and how it is kept running, with a script in its place."""
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -36,7 +34,7 @@ def test_it_serves_the_lan_and_asks_the_gate_and_nobody_else() -> None:
     assert {
         "listen-address=192.168.1.1", "bind-interfaces", "no-resolv", "no-hosts", "no-poll",
         "server=127.0.0.1#4053", "add-subnet=32", "strip-subnet", "keep-in-foreground",
-        "pid-file=/state/dnsmasq.pid",
+        "pid-file",
     } <= set(told)  # fmt: skip
     assert [line for line in told if line.startswith("server=")] == ["server=127.0.0.1#4053"]
     assert not [line for line in told if line.startswith(("dhcp", "interface"))]
@@ -121,7 +119,7 @@ def test_it_is_started_with_our_file_and_ends_with_us(tmp_path: Path) -> None:
     pids: list[int] = []
 
     async def talk(kept: Dnsmasq) -> None:
-        await until(lambda: said.exists() and said.read_text().endswith("\n"))
+        await until(lambda: said.exists() and said.read_text().endswith("\n") and kept.pid)
         assert kept.pid is not None
         pids.append(kept.pid)
 
@@ -160,31 +158,21 @@ def test_a_program_that_cannot_be_started_is_tried_again(
     running(tmp_path, "exit 0", talk)
 
 
-LEFT_OVER = "import signal, sys, time; {ignore}; time.sleep(60)"
+ROUTER = """
+import asyncio, sys
+from pathlib import Path
+from router.host.names.dnsmasq import Dnsmasq, LanNames
+from router.wire.address import Network
+folder = Path(sys.argv[1])
+kept = Dnsmasq(str(folder / "program"), LanNames(0, Network(0, 24), "lan"), folder, "")
+asyncio.run(kept.run(4053))
+"""
 
 
-@pytest.mark.parametrize("ignore", ["0", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
-def test_what_a_killed_router_has_left_is_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ignore: str
-) -> None:
-    monkeypatch.setattr(module, "GRACE_S", 0.3)
-    argument = f"--conf-file={tmp_path}/dnsmasq.conf"
-    command = (sys.executable, "-c", LEFT_OVER.format(ignore=ignore), argument)
-    with subprocess.Popen(command) as left:
-        (tmp_path / "dnsmasq.pid").write_text(f"{left.pid}\n")
-        arguments = Path(f"/proc/{left.pid}/cmdline")
-        asyncio.run(until(lambda: argument.encode() in arguments.read_bytes()))
-        asyncio.run(_clear_away_reaping(tmp_path, left))
-        assert left.returncode in (-signal.SIGTERM, -signal.SIGKILL)
-
-
-async def _clear_away_reaping(folder: Path, left: "subprocess.Popen[bytes]") -> None:
-    clearing = asyncio.create_task(Dnsmasq("none", PLAIN, folder, "").clear_away())
-    await until(lambda: left.poll() is not None)
-    await clearing
-
-
-@pytest.mark.parametrize("text", ["", "nonsense", "4194305", f"{os.getpid()}"])
-def test_whatever_else_the_file_names_is_left_alone(tmp_path: Path, text: str) -> None:
-    (tmp_path / "dnsmasq.pid").write_text(text)
-    asyncio.run(Dnsmasq("none", PLAIN, tmp_path, "").clear_away())
+def test_it_does_not_outlive_a_router_that_is_killed(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    a_program(tmp_path, f"echo $$ > {said}; exec sleep 60")
+    with subprocess.Popen((sys.executable, "-c", ROUTER, str(tmp_path))) as router:
+        asyncio.run(until(lambda: said.exists() and said.read_text()))
+        router.kill()
+    asyncio.run(until(lambda: not Path(f"/proc/{said.read_text().strip()}").exists()))

@@ -15,13 +15,16 @@ from router.host.ppp.engine import BATCH, EndedError, Engine
 from router.host.ppp.tun import PacketTun
 from router.ppp.backlog import Cause
 from router.ppp.session import Session
-from router.ppp.types import Phase
+from router.ppp.types import Phase, Retries
 from router.wire.hdlc import Framing
 from tests.lab.linerigs import eventually
 from tests.lab.ppp import a_client, a_server
 from tests.lab.slowline import flow_of, number_of, packet
 
+SOON = Retries(restart_s=0.1)
 _IP = b"\x00\x21"
+_IPCP_REQUEST = b"\x80\x21\x01\x63\x00\x0a\x03\x06\x0a\x00\x00\x01"
+_ECHO_REQUEST = b"\xc0\x21\x09\x05\x00\x08\x00\x00\x00\x00"
 _ECHO_REPLY = b"\xc0\x21\x0a"
 
 
@@ -46,7 +49,13 @@ class SlowPeer:
 
     def meet(self) -> None:
         """Have another session at the far end."""
-        self.peer = Session(a_server(), rng=random.Random(7), now=self._loop.time())
+        self.peer = Session(a_server(retries=SOON), rng=random.Random(7), now=self._loop.time())
+
+    def greet(self) -> None:
+        """Have the far end begin, and its first words heard at once."""
+        self.peer.start(self._loop.time())
+        for frame in self.peer.take_frames():
+            self.say(frame)
 
     async def connect(self) -> None: ...
 
@@ -152,13 +161,18 @@ def play(story: Story) -> None:
         async with asyncio.timeout(10):
             line, device = SlowPeer(), Device()
             engine = Engine(
-                a_client(), line, lambda _: cast(PacketTun, device), rng=random.Random(1)
+                a_client(retries=SOON),
+                line,
+                lambda _: cast(PacketTun, device),
+                rng=random.Random(1),
             )
-            await engine.connect()
-            await engine.open()
-            await eventually(lambda: line.peer.phase is Phase.NETWORK)
-            await story(engine, line, device)
-            await engine.hang_up()
+            try:
+                await engine.connect()
+                await engine.open()
+                await story(engine, line, device)
+                line.hurry()
+            finally:
+                await engine.hang_up()
 
     asyncio.run(whole())
 
@@ -210,7 +224,7 @@ def test_frames_of_the_session_wait_for_no_packets() -> None:
         line.slow = True
         device.emit("a" * 40)
         await eventually(lambda: len(engine.backlog) == 39)
-        line.say(b"\xc0\x21\x09\x05\x00\x08\x00\x00\x00\x00")
+        line.say(_ECHO_REQUEST)
         assert shown(line.take(3)) == "a!a"
 
     play(story)
@@ -231,21 +245,36 @@ def test_packets_wait_while_the_session_negotiates_again() -> None:
     async def story(engine: Engine, line: SlowPeer, device: Device) -> None:
         line.silent = True
         line.meet()
-        line.peer.start(asyncio.get_running_loop().time())
-        (request,) = line.peer.take_frames()
-        line.say(request)
+        line.greet()
         assert engine.session.phase is Phase.ESTABLISH
         device.emit("abc")
         await eventually(lambda: len(engine.backlog) == 3)
         assert line.carried == []
         line.silent = False
         line.meet()
-        line.peer.start(asyncio.get_running_loop().time())
-        for frame in line.peer.take_frames():
-            line.say(frame)
+        line.greet()
         await eventually(lambda: len(line.carried) == 3)
         assert shown(line.carried) == "abc"
         assert not engine.backlog.dropped
+
+    play(story)
+
+
+def test_packets_but_one_wait_while_ipcp_alone_is_negotiated_again() -> None:
+    async def story(engine: Engine, line: SlowPeer, device: Device) -> None:
+        line.silent = True
+        line.say(_IPCP_REQUEST)
+        assert engine.session.phase is Phase.NETWORK
+        device.emit("abcd")
+        await eventually(lambda: len(engine.backlog) == 3)
+        device.emit("e")
+        await eventually(lambda: len(engine.backlog) == 4)
+        assert line.carried == []
+        line.silent = False
+        line.meet()
+        line.greet()
+        await eventually(lambda: len(line.carried) == 4)
+        assert shown(line.carried) == "bcde"
 
     play(story)
 
@@ -273,12 +302,9 @@ def test_a_device_that_is_gone_ends_the_session_once() -> None:
     async def story(engine: Engine, line: SlowPeer, device: Device) -> None:
         device.is_gone = True
         device.emit("a")
+        await eventually(lambda: line.peer.phase is Phase.TERMINATE)
         with pytest.raises(EndedError, match="ppp0 is gone: File descriptor in bad state"):
-            while True:
-                await engine.change()
-        assert device.reads == 1
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert device.reads == 1
+            await engine.change()
+        assert device.reads == 1, "nobody tries again"
 
     play(story)
