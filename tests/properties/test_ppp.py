@@ -266,7 +266,7 @@ ANSWERS = {
     "terminated": "Terminate-Ack id={id}",
     "code rejected": "Code-Reject id={id} 09",
     "code vital": "Code-Reject id={id} 01",
-    "echo": "Echo-Request id={id} 0badcafe",
+    "echo": "9 id={id} 0badcafe",
 }
 REQUESTS = {
     "none": "",
