@@ -146,8 +146,10 @@ def _device_problems(file: RouterFile) -> Iterator[str]:
         key = key_path("link", index, "device")
         if link.device == wan.tun:
             yield f"{key}: {link.device} is already the name of wan.tun; the TUN needs its own"
-        if lan is not None and lan.netns == "" and link.device == lan.device is not None:
-            yield f"{key}: {link.device} is already lan.device; the sides need a card each"
+        for name, card in (("device", link.device), ("line", link.carrier)):
+            if lan is not None and lan.netns == "" and card == lan.device is not None:
+                key = key_path("link", index, name)
+                yield f"{key}: {card} is already lan.device; the sides need a card each"
     if lan is None:
         return
     if lan.device == lan.tun:

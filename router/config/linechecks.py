@@ -53,7 +53,9 @@ def _ppp_problems(section: str, link: PppLink) -> Iterator[str]:
             ("user", "password_file") if link.user is None else ("password_file", "user")
         )
         yield f"{section}.{given}: needs {missing} beside it"
-    if isinstance(link.line, Ethernet) and link.line.device == link.device:
+    if link.auth != PppLink.model_fields["auth"].default and link.user is None:
+        yield f"{section}.auth: needs user and password_file; without them nobody logs in"
+    if link.device == link.carrier:
         yield f"{section}.device: is the card; the TUN that PPP makes needs its own name"
 
 

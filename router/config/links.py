@@ -19,7 +19,7 @@ from router.config.linevalues import (
     Threshold,
     found,
 )
-from router.config.media import Medium
+from router.config.media import Ethernet, Medium
 from router.config.pppvalues import Flow, Label, Methods, Numbers, Speed, User
 from router.config.section import Section
 from router.config.values import (
@@ -98,6 +98,11 @@ class LinkSection(Section):
     mtu: Mtu = DEFAULT_MTU
     dead_after: Count = _LINK.dead_after
     recovery: RecoveryWay = _LINK.recovery
+
+    @property
+    def carrier(self) -> str | None:
+        """The card below the device, which carries PPPoE and nothing else."""
+        return None
 
     def placed(self, folder: Path) -> Self:
         """Return the section with its programs and files as found from the folder of the file."""
@@ -209,6 +214,11 @@ class PppLink(DialledLink):
     auth: Methods = BY_STRENGTH
     echo_interval: Duration = _ECHO.interval_s
     echo_failures: Count = _ECHO.failures
+
+    @property
+    def carrier(self) -> str | None:
+        """The card for PPPoE, if the line is one."""
+        return self.line.device if isinstance(self.line, Ethernet) else None
 
     def placed(self, folder: Path) -> Self:
         """Return the section with its programs and files as found from the folder of the file."""

@@ -30,15 +30,17 @@ def file_problems(link: LinkSection) -> Iterator[str]:
                 load(path)
         except ConfigError as error:
             yield from error.problems
-    if link.chat is not None and not link.number:
-        yield from _number_problems(link.chat)
+    if link.chat is not None:
+        yield from _number_problems(link.chat, has_number=bool(link.number))
 
 
-def _number_problems(chat: Path) -> Iterator[str]:
+def _number_problems(chat: Path, *, has_number: bool) -> Iterator[str]:
     with suppress(ConfigError):
         script, _ = load_chat(chat)
-        if script.needs_number:
+        if script.needs_number and not has_number:
             yield f"{chat}: sends \\T, the number to dial, and the link has none"
+        elif has_number and not script.needs_number:
+            yield f"{chat}: does not send \\T, so the link's number is never dialled"
 
 
 def load_chat(path: Path) -> tuple[Script, dict[str, bytes]]:
@@ -46,14 +48,13 @@ def load_chat(path: Path) -> tuple[Script, dict[str, bytes]]:
 
     Raises ConfigError with every problem in it.
     """
+    octets, _ = _beginning(path, _LONGEST_CHAT + 1)
+    if len(octets) > _LONGEST_CHAT:
+        raise ConfigError([f"{path}: is longer than {_LONGEST_CHAT} octets; is it a chat?"])
     try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+        text = octets.decode()
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: is not UTF-8 text"]) from None
-    if len(text) > _LONGEST_CHAT:
-        raise ConfigError([f"{path}: is longer than {_LONGEST_CHAT} characters; is it a chat?"])
     script = parse_script(text, str(path))
     return script, {name: load_password(path.parent / name).encode() for name in script.files}
 
@@ -63,12 +64,9 @@ def load_password(path: Path) -> str:
 
     Raises ConfigError, which never shows it.
     """
+    octets, mode = _beginning(path, _LONGEST_PASSWORD + 2)
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(_LONGEST_PASSWORD + 2).decode("utf-8")
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+        text = octets.decode()
     except UnicodeDecodeError:
         text = ""
     if mode & stat.S_IRWXO:
@@ -79,3 +77,22 @@ def load_password(path: Path) -> str:
     if not password or len(password.encode()) > _LONGEST_PASSWORD or "\n" in password:
         raise ConfigError([f"{path}: one line of 1 to {_LONGEST_PASSWORD} octets is needed"])
     return password
+
+
+def _beginning(path: Path, length: int) -> tuple[bytes, int]:
+    """Return as much of a file as `length` octets, and its mode; nobody who writes is waited for.
+
+    Raises ConfigError.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode):
+                return file.read(length), mode
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    raise ConfigError([f"{path}: is no regular file"])
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

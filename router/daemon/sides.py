@@ -1,7 +1,6 @@
 """What the configuration says about the machine's two sides, in the words of who serves them."""
 
 from router.config import AnyLink, Config, PppLink, StaticLink
-from router.config.media import Ethernet
 from router.daemon.ppp import ppp_backend
 from router.devices import Neighbours
 from router.host.lines.backend import Backend, LineAddress
@@ -32,16 +31,13 @@ def wan_side(config: Config) -> WanSide:
 
 
 def _wan_link(link: AnyLink) -> WanLink:
-    carrier = None
-    if isinstance(link, PppLink) and isinstance(link.line, Ethernet):
-        carrier = link.line.device
     return WanLink(
         link.name,
         link.device,
         link.mtu,
         comes_and_goes=not isinstance(link, StaticLink),
         made_here=isinstance(link, PppLink),
-        carrier=carrier,
+        carrier=link.carrier,
     )
 
 

@@ -31,6 +31,7 @@ _REQUEST, _ACK, _NAK = 1, 2, 3
 _KEY_LENGTH = 32  # octets: as long as the digest (RFC 2104 section 3)
 _WELCOME = b"Login accepted"
 _REFUSAL = b"Login incorrect"
+_HIDDEN = b"..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ class _Credentials:
 
     def build(self) -> bytes:
         return _counted(self.name) + _counted(self.password)
+
+    def hidden_in(self, message: bytes) -> bytes:
+        """Return what a peer says without the password, which it knows and may repeat."""
+        return message.replace(self.password, _HIDDEN) if self.password else message
 
     @property
     def fits(self) -> bool:
@@ -81,7 +86,8 @@ class PapClient(Party):
             return
         outcome = Outcome.PASSED if packet.code == _ACK else Outcome.FAILED
         # Some peers leave out the length of a message they do not have.
-        self._end(outcome, printable(packet.data[1 : 1 + packet.data[0]] if packet.data else b""))
+        message = packet.data[1 : 1 + packet.data[0]] if packet.data else b""
+        self._end(outcome, printable(self._credentials.hidden_in(message)))
 
     def _expire(self, now: float) -> None:
         if self._sent < self._retries.max_configure:

@@ -1,4 +1,4 @@
-"""A site whose line is PPP, spoken by its router: a modem with a provider behind it, or odder peers.
+"""A site whose line is PPP, spoken by its router: a modem with a provider behind, or odder peers.
 
     alice 192.168.1.11, bob .12, mail .10 -- LAN -- [postroad run] -- modem -- 203.0.113.1 internet
                                                                    198.51.100.10, 198.51.100.20
@@ -9,7 +9,6 @@ and its log, and the line by what is on the provider's device. Other lines have 
 """
 
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from subprocess import DEVNULL, Popen
+from typing import IO, Any, NamedTuple
 
 from router.lab.files import CHAT
 from router.lab.provider import MODEM, Provider
@@ -73,8 +73,12 @@ class DialUp(Site):
         more: str = _HOSTS, wan: str = "modem",
     ) -> None:  # fmt: skip
         self._line, self.link = line, link
-        self._isp: subprocess.Popen[str] | None = None
+        self._isp: Popen[str] | None = None
         super().__init__(directory, wan=wan, rules=rules, dialled="", more=more)
+
+    def _inside(self, node: str) -> tuple[str, str]:
+        # Not by `ip netns exec`; see `Site.start`.
+        return "nsenter", f"--net=/run/netns/{self.namespace(node)}"
 
     # Files
 
@@ -111,10 +115,10 @@ class DialUp(Site):
         """Have a provider, and a modem to call it with."""
         defaults: dict[str, Any] = {"dial_s": 0.3, "users": {USER: PASSWORD}, "numbers": (NUMBER,)}
         Provider(self.namespace("internet"), **defaults | ways).save(self._provider_file)
-        inside = ("nsenter", f"--net=/run/netns/{self.namespace('internet')}")
+        inside = self._inside("internet")
         command = (*inside, sys.executable, "-P", "-m", "router.lab.isp", str(self._provider_file))
         with (self.directory / "isp.log").open("a") as log:
-            self._isp = subprocess.Popen(command, stdout=log, stderr=log, text=True)
+            self._isp = Popen(command, stdout=log, stderr=log, text=True)
         self._processes.append(self._isp)
         eventually((self.directory / MODEM).exists, "a modem")
 
@@ -162,8 +166,7 @@ class DialUp(Site):
 
     def postroad(self, command: str, *arguments: str) -> str:
         """What a command for people says."""
-        inside = ("nsenter", f"--net=/run/netns/{self.namespace('box')}")
-        whole = (*inside, *POSTROAD, command, "-c", str(self.config), *arguments)
+        whole = (*self._inside("box"), *POSTROAD, command, "-c", str(self.config), *arguments)
         done = subprocess.run(whole, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -183,10 +186,17 @@ class DialUp(Site):
         eventually(over, f"the end of {number} attempts", seconds)
         return self.why()[-number:]
 
+    def begin(self, command: str, *arguments: str, output: IO[str] | None = None) -> Popen[str]:
+        """Start a command for people that runs until it is interrupted."""
+        whole = (*self._inside("box"), *POSTROAD, command, "-c", str(self.config), *arguments)
+        process = Popen(whole, stdout=output or DEVNULL, stderr=DEVNULL, text=True)
+        self._processes.append(process)
+        return process
+
     # Names and pages
 
     def serve_names(self) -> None:
-        """Have a name server and pages at the other end, and ask the router for names on the LAN."""
+        """Have a name server and pages at the other end, and the router asked for names here."""
         self.serve_web("internet", SERVER)
         self.serve(
             "internet", "dnsmasq", "-k", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
@@ -230,8 +240,3 @@ def a_dialup(directory: Path, **options: Any) -> Iterator[DialUp]:
         yield site
     finally:
         site.remove()
-
-
-def calls_of(log: str) -> list[str]:
-    """The states that a router's log tells its link has been in."""
-    return re.findall(r"isp: ([A-Z_]+),", log)

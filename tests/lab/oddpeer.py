@@ -16,6 +16,7 @@ import os
 import select
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.lab.framing import FLAG, decoded, encoded
 
@@ -26,8 +27,8 @@ REQUEST, NAK, ACCM = 1, 3, 2
 
 def command(kind: str) -> str:
     """What the router's `line` is with such a peer."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return f"pty:env -C {root} {sys.executable} -P -m tests.lab.oddpeer {kind}"
+    root = Path(__file__).resolve().parents[2]
+    return f"pty:env -C {root} {sys.executable} -m tests.lab.oddpeer {kind}"
 
 
 def _dialled() -> None:

@@ -1,7 +1,7 @@
 """PPP sessions whatever the wire does and whatever the peer says.
 
-A frame check sequence makes a loss of a bit error, so on the wires here bit errors are losses; what
-passes it all the same, or was made so by the peer, is what the fuzzed sessions hear.
+On the wires here frames are lost, come twice or late, and go through HDLC framing with bit errors.
+What passes its check sequence all the same, or was made so by the peer, the fuzzed sessions hear.
 """
 
 import random
@@ -20,6 +20,7 @@ from router.ppp.types import (
     Phase,
     SessionConfig,
 )
+from router.wire.hdlc import Decoder, Encoder
 from tests.lab.ppp import ALICE, PASSWORD, Wire, a_client, a_server, frame, shown
 from tests.properties.profiles import budget
 
@@ -35,12 +36,16 @@ MOST_FRAMES = 400
 
 @dataclass
 class Faults:
-    """What a wire does to frames for its first `until` seconds; rates are per frame."""
+    """What a wire does to frames for its first `until` seconds.
+
+    Rates are per frame; `noise` is per octet on the line.
+    """
 
     seed: int
     loss: float
     twice: float
     late: float
+    noise: float
     until: float
 
     def __post_init__(self) -> None:
@@ -54,7 +59,16 @@ class Faults:
         if self.rng.random() < self.loss:
             return []
         copies = 2 if self.rng.random() < self.twice else 1
-        return [(self._delay(), sent) for _ in range(copies)]
+        return [
+            (self._delay(), arrived) for _ in range(copies) for arrived in self._over_noise(sent)
+        ]
+
+    def _over_noise(self, sent: bytes) -> list[bytes]:
+        line = bytearray(Encoder().encode([sent]))
+        for at in range(len(line)):
+            if self.rng.random() < self.noise:
+                line[at] ^= 1 << self.rng.randrange(8)
+        return Decoder().feed(bytes(line))
 
     def _delay(self) -> float:
         return self.rng.uniform(0.0, 2.0) if self.rng.random() < self.late else 0.0
@@ -66,6 +80,7 @@ faults = st.builds(
     loss=st.sampled_from([0.0, 0.1, 0.3, 0.6, 0.9]),
     twice=st.sampled_from([0.0, 0.2, 0.5]),
     late=st.sampled_from([0.0, 0.2, 0.5]),
+    noise=st.sampled_from([0.0, 0.001, 0.01]),
     until=st.sampled_from([1.0, 10.0, 40.0, 120.0]),
 )
 methods = st.sampled_from([None, *Method])
@@ -126,7 +141,7 @@ def test_a_wrong_password_opens_nothing(faults: Faults, method: Method) -> None:
     wire.run(faults.until + SETTLED_S)
     assert (wire.opened(0), wire.opened(1)) == (None, None)
     assert [end.phase for end in wire.ends] == [Phase.DEAD] * 2
-    if not faults.loss and not faults.late:
+    if not (faults.loss or faults.late or faults.noise):
         closed = wire.closed(0)
         assert closed is not None
         assert closed.end is End.REFUSED
@@ -149,7 +164,7 @@ def test_a_looped_line_never_opens(faults: Faults, method: Method | None) -> Non
 def test_who_is_left_alone_notices(
     seed: int, gone_at: float, method: Method | None, survivor: int
 ) -> None:
-    faults = Faults(seed, 0.0, 0.0, 0.0, 0.0)
+    faults = Faults(seed, 0.0, 0.0, 0.0, 0.0, 0.0)
     wire = joined(ends(method, None), faults)
     wire.run(gone_at)
     wire.ends[1 - survivor].carrier_lost(wire.now)

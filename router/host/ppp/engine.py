@@ -33,7 +33,7 @@ from router.host.ppp.line import Line
 from router.host.ppp.tun import PacketTun
 from router.ppp.backlog import Backlog
 from router.ppp.session import Session
-from router.ppp.types import Closed, End, Framed, Opened, PhaseChange, SessionConfig
+from router.ppp.types import Closed, End, Framed, Opened, Phase, PhaseChange, SessionConfig
 
 __all__ = ["EndedError", "Engine"]
 
@@ -78,7 +78,6 @@ class Engine:
         self._device: PacketTun | None = None
         self._is_reading = False
         self._may_send = False  # packets
-        self._is_begun = False
         self._timer: asyncio.TimerHandle | None = None
         self._opened: Opened | None = None
         self._ended: EndedError | None = None
@@ -93,7 +92,6 @@ class Engine:
 
     async def open(self) -> Opened:
         """Log in and return what there is; raises EndedError."""
-        self._is_begun = True
         self.session.start(self._loop.time())
         self._line.begin(self._receive, self._lose, self._send_packets)
         self._drain()
@@ -110,21 +108,20 @@ class Engine:
 
     async def hang_up(self) -> None:
         """End the session in good form and take the line down; bounded, raises nothing."""
-        if self._is_begun and self._ended is None:
+        if self._lives():
             self.session.close(self._loop.time())
             self._drain()
             retries = self._config.retries
             limit_s = retries.restart_s * retries.max_terminate + GRACE_S
             try:
                 async with asyncio.timeout(limit_s):
-                    while self._ended is None:
+                    while self._lives():
                         self._news.clear()
                         await self._news.wait()
             except TimeoutError:
                 _log.warning("a session has not ended in time")
         self._let_go()
         await self._line.disconnect()
-        self._is_begun = False
 
     # The line
 
@@ -252,6 +249,10 @@ class Engine:
             self._ended = EndedError(end, why)
         self._take_no_more()
         self._news.set()
+
+    def _lives(self) -> bool:
+        """Return whether the session has words to say or to wait for."""
+        return self.session.phase is not Phase.DEAD
 
     def _let_go(self) -> None:
         if self._timer is not None:

@@ -1,5 +1,6 @@
 """The `[[link]]` of a line with PPP, and the files it names."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,7 @@ PROBLEMS = [
     (PPPOE + 'chat = "c"\n', "link[1].chat: is for lines with a modem, and the line is PPPoE on"),
     (PPPOE + "speed = 9600\n", "link[1].speed: is for serial ports, and the line is PPPoE on eth3"),
     (PPPOE + 'device = "eth3"\n', "link[1].device: is the card; the TUN that PPP makes needs"),
+    (PPP + 'auth = ["chap"]\n', "link[1].auth: needs user and password_file; without them nobody"),
     (PPP + 'status = "look"\n', "link[1].status: "),
     (PPP + 'up = "./up"\n', "link[1].up: "),
     (PPP + PPP.replace("isp", "two"), "link[2].device: ppp0 is already the device of link[1]"),
@@ -110,6 +112,14 @@ PROBLEMS = [
 def test_what_does_not_fit(problems: Tell, text: str, problem: str) -> None:
     (found,) = problems(LAN + text)
     assert found.startswith(problem)
+
+
+def test_pppoe_needs_another_card_than_the_lan(problems: Tell) -> None:
+    lan = LAN + 'device = "eth3"\n'
+    assert problems(lan + PPPOE) == [
+        "link[1].line: eth3 is already lan.device; the sides need a card each"
+    ]
+    assert parse(lan + 'netns = "office"\n' + PPPOE, Path("router.toml")).links[0].carrier == "eth3"
 
 
 # The files beside it
@@ -150,6 +160,33 @@ def test_a_chat_that_dials_needs_a_number(tmp_path: Path) -> None:
         load(file)
     file.write_text(LAN + PPP + 'chat = "isp.chat"\nnumber = "12"\n')
     assert load(file).warnings == ()
+
+
+def test_a_number_needs_a_chat_that_dials_it(tmp_path: Path) -> None:
+    (tmp_path / "isp.chat").write_text("'' ATDT12 CONNECT\n")
+    file = tmp_path / "router.toml"
+    file.write_text(LAN + PPP + 'chat = "isp.chat"\nnumber = "34"\n')
+    with pytest.raises(ConfigError, match=r"isp.chat: does not send \\T, so the link's number is"):
+        load(file)
+
+
+def test_a_chat_has_its_length(tmp_path: Path) -> None:
+    file = tmp_path / "isp.chat"
+    file.write_text("# " + "x" * 65534)
+    assert load_chat(file)[0].steps == ()
+    file.write_text("# " + "x" * 65535)
+    with pytest.raises(ConfigError, match="is longer than 65536 octets; is it a chat"):
+        load_chat(file)
+
+
+@pytest.mark.parametrize("read", [load_chat, load_password])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for odd in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match=f"^{odd}: is no regular file$"):
+            read(odd)
+    with pytest.raises(ConfigError, match=f"^{tmp_path}: cannot be read: Is a directory$"):
+        read(tmp_path)
 
 
 PASSWORDS = [

@@ -9,6 +9,7 @@ from router.host.lines.backend import LineAddress
 from router.host.lines.command import CommandBackend
 from router.host.lines.static import StaticBackend
 from router.host.machine.plumbing import LanNic, LanSide, WanLink, WanSide
+from router.host.ppp.wiretap import Wiretaps
 from router.routing import LanRoute
 from router.wire.address import Network, parse_address
 
@@ -77,13 +78,13 @@ def test_every_link_has_its_device_and_its_backend(tmp_path: Path) -> None:
         WanLink("isp", "eth2", 1492),
         WanLink("modem", "ppp0", 576, comes_and_goes=True),
     )
-    isp, modem = backends(both).items()
+    isp, modem = backends(both, Wiretaps()).items()
     assert (isp[0], type(isp[1])) == ("isp", StaticBackend)
     assert (modem[0], type(modem[1])) == ("modem", CommandBackend)
 
 
 def test_a_static_line_has_what_is_configured(tmp_path: Path) -> None:
-    bare = backends(config(BARE, tmp_path))["isp"]
+    bare = backends(config(BARE, tmp_path), Wiretaps())["isp"]
     line = LineAddress(parse_address("203.0.113.2"), 24, 1500)
     assert asyncio.run(bare.dial(lambda: None)) == line
 

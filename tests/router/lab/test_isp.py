@@ -278,6 +278,37 @@ def test_dialling_takes_its_time(site: Site) -> None:
     play(script)
 
 
+def test_from_connect_to_an_address_it_takes_less_than_six_round_trips(site: Site) -> None:
+    site.change(latency_s=0.2)
+
+    async def script() -> None:
+        loop, began = asyncio.get_running_loop(), 0.0
+
+        def progress() -> None:
+            nonlocal began
+            began = loop.time()
+
+        backend = site.backend()
+        await backend.dial(progress)
+        assert 2 * 0.4 < loop.time() - began < 6 * 0.4
+        await backend.hang_up()
+
+    play(script)
+
+
+def test_a_noisy_line_is_raised_all_the_same(site: Site) -> None:
+    """One octet of 600 is wrong, so that of frames as long as a negotiation's some are lost."""
+    site.change(bit_error_rate=2e-4, rate=33_600)
+
+    async def script() -> None:
+        async with raised(site, site.backend()) as line:
+            assert format_address(line.address) == "203.0.113.2"
+            while not await pings(site, GATEWAY):
+                pass
+
+    play(script)
+
+
 def test_a_dial_that_is_broken_off_leaves_the_line_free(site: Site) -> None:
     site.change(dial_s=5.0)
 

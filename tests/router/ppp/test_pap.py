@@ -82,6 +82,16 @@ def test_a_verdict(code: int, data: bytes, outcome: Outcome, message: str) -> No
     assert client.next_deadline() is None
 
 
+@pytest.mark.parametrize("password", ["wonderland", ""])
+def test_a_password_that_is_repeated_is_not_told(password: str) -> None:
+    client = a_client(Login("alice", password))
+    client.begin(0)
+    (sent,) = client.take_packets()
+    message = b"no wonderland for alice"
+    client.receive(packet(NAK, sent.identifier, bytes((len(message),)) + message), 1)
+    assert client.message == f"no {'...' if password else 'wonderland'} for alice"
+
+
 @pytest.mark.parametrize(("step", "outcome"), [(-1, "PENDING"), (0, "PASSED"), (1, "PASSED"),
                                                (2, "PENDING"), (128, "PENDING")])  # fmt: skip
 @pytest.mark.parametrize("seed", range(3))

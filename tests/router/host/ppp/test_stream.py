@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -138,6 +140,31 @@ class TestChats:
                 await line.connect()
 
         play(story, [chat("TIMEOUT 1 '' ATZ OK '\\c'")])
+
+    def test_a_modem_that_never_stops_talking_keeps_nobody_from_his_turn(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There is always something to read, as there is from whoever is faster than us."""
+        ends_at = time.monotonic() + 5
+        turns: list[None] = []
+
+        def read(*_: int) -> bytes:
+            return b"noise\r\n" if time.monotonic() < ends_at else b""
+
+        async def count() -> None:
+            while True:
+                turns.append(None)
+                await asyncio.sleep(0)
+
+        async def story(_: FakePort, line: StreamLine) -> None:
+            monkeypatch.setattr(conversation, "os", SimpleNamespace(read=read, write=os.write))
+            counting = asyncio.ensure_future(count())
+            with pytest.raises(DialError, match=r"^no OK within 1 s$"):
+                await line.connect()
+            counting.cancel()
+
+        play(story, [chat("TIMEOUT 1 '' ATZ OK '\\c'")])
+        assert len(turns) > 100
 
     @pytest.mark.parametrize(
         ("script", "reason"),
