@@ -32,6 +32,7 @@ async def serving_names(
         Dnsmasq(find(), lan_names(config), folder, lan.netns),
         lan.netns,
         lan.address.address,
+        lan.tun,
         dataplane,
         supervisor.line,
         random.SystemRandom(),

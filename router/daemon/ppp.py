@@ -23,9 +23,12 @@ __all__ = ["ppp_backend"]
 
 
 def ppp_backend(
-    link: PppLink, netns: str, tap: Callable[[bytes, bool], None] | None = None
+    link: PppLink,
+    netns: str,
+    is_outside: Callable[[int], bool],
+    tap: Callable[[bytes, bool], None] | None = None,
 ) -> PppBackend:
-    """Return what raises a PPP line; raises ConfigError for its chats."""
+    """Return what raises a PPP line, as `PppBackend` has it; raises ConfigError for its chats."""
     rng = random.SystemRandom()
     config = SessionConfig(
         mru=link.mtu, mtu=link.mtu, echo=Echo(link.echo_interval, link.echo_failures)
@@ -38,7 +41,9 @@ def ppp_backend(
         device=link.device,
         rng=rng,
         login=lambda: _login(link),
+        is_outside=is_outside,
         tap=tap,
+        hang_up_timeout_s=link.hang_up_timeout,
     )
 
 

@@ -1,5 +1,7 @@
 """What the configuration says about the machine's two sides, in the words of who serves them."""
 
+from collections.abc import Callable
+
 from router.config import AnyLink, Config, PppLink, StaticLink
 from router.daemon.ppp import ppp_backend
 from router.devices import Neighbours
@@ -10,6 +12,7 @@ from router.host.machine.neighbours import KernelNeighbours
 from router.host.machine.plumbing import LanNic, LanSide, WanLink, WanSide
 from router.host.ppp.wiretap import Wiretaps
 from router.nat.types import Masquerade, OneToOne
+from router.routing import Place, RoutingTable
 from router.wire.address import Network
 
 __all__ = ["backends", "lan_side", "neighbours", "wan_side"]
@@ -58,12 +61,21 @@ def neighbours(config: Config) -> Neighbours:
 
 def backends(config: Config, wiretaps: Wiretaps) -> dict[str, Backend]:
     """Return what raises each line, by link, in the order of preference; raises ConfigError."""
-    return {link.name: _backend(link, config.wan.netns, wiretaps) for link in config.links}
+    table = RoutingTable(config.forwarder_config().routing)
+
+    def is_outside(address: int) -> bool:
+        return table.lookup(address).place is Place.LINE
+
+    return {
+        link.name: _backend(link, config.wan.netns, wiretaps, is_outside) for link in config.links
+    }
 
 
-def _backend(link: AnyLink, netns: str, wiretaps: Wiretaps) -> Backend:
+def _backend(
+    link: AnyLink, netns: str, wiretaps: Wiretaps, is_outside: Callable[[int], bool]
+) -> Backend:
     if isinstance(link, PppLink):
-        return ppp_backend(link, netns, wiretaps.on(link.name))
+        return ppp_backend(link, netns, is_outside, wiretaps.on(link.name))
     if isinstance(link, StaticLink):
         address, network = link.address
         return StaticBackend(

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +27,9 @@ UP_PORT, DOWN_PORT = 7001, 7002
 LEAST_SHARE = 0.95  # of the rate
 LONGEST_PING_S = 1.5
 PINGS = 15
-LATENCY_S = 0.1  # each way
+LATENCY_S = 0.2  # each way: a busy machine adds little to that
 MOST_ROUND_TRIPS = 6
+QUICK_RATE = 10_000_000  # bit/s: what is negotiated takes no time to send
 LINK = DIALS + 'idle_timeout = "10m"\n'
 
 
@@ -90,9 +92,10 @@ def rate_of(site: DialUp, node: str, program: tuple[str, ...], load: Load) -> fl
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: str(load.rate))
 def test_the_line_carries_its_rate_both_ways(tmp_path: Path, load: Load) -> None:
     with a_line(tmp_path, load.rate) as site:
+        # An upload comes last, for what it has left in buffers would share the line.
         shares = {
-            "up": rate_of(site, "internet", upload(site), load) / load.rate,
             "down": rate_of(site, "wan", download(site), load) / load.rate,
+            "up": rate_of(site, "internet", upload(site), load) / load.rate,
         }
         print(load.rate, shares)
         assert min(shares.values()) >= LEAST_SHARE, shares
@@ -112,9 +115,14 @@ def test_a_ping_passes_an_upload(tmp_path: Path) -> None:
 
 
 def test_from_carrier_to_up_in_a_few_round_trips(tmp_path: Path) -> None:
-    with a_line(tmp_path, DEFAULT_RATE, LATENCY_S) as site:
-        connected = [each for each in site.heard("modem") if "CONNECT" in each.said]
-        (login,) = site.heard("session")
-        print((login.at - connected[-1].at) / (2 * LATENCY_S))
-        print(site.log)
-        assert login.at - connected[-1].at < MOST_ROUND_TRIPS * 2 * LATENCY_S
+    with a_line(tmp_path, QUICK_RATE, LATENCY_S) as site:
+        carrier, up = (said_at(site.log, words) for words in ("CONNECT", "isp: UP"))
+        round_trips = (up - carrier).total_seconds() / (2 * LATENCY_S)
+        print(round_trips)
+        assert round_trips < MOST_ROUND_TRIPS
+
+
+def said_at(log: str, words: str) -> datetime:
+    """When the router has said this for the first time."""
+    line = next(line for line in log.splitlines() if words in line)
+    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f")

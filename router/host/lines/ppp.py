@@ -9,6 +9,10 @@ and a concentrator hears no echo.
 A login that the provider refuses is told apart from other failures, because trying it again does
 not help and providers lock accounts. The password is read for each dial, so that a corrected file
 is enough.
+
+What a provider assigns is not believed blindly. An address that is on the LAN, or on no network at
+all, makes no line: packets would have nowhere to come back to, and no address may be on both sides
+(RFC 4787 REQ-7). Name servers at such addresses are passed over.
 """
 
 import logging
@@ -21,7 +25,7 @@ from router.host.lines.backend import DialError, LineAddress, LineLostError, Ref
 from router.host.ppp.engine import EndedError, Engine
 from router.host.ppp.line import Line
 from router.host.ppp.tun import PacketTun, open_packet_tun
-from router.ppp.types import Login, Opened, SessionConfig
+from router.ppp.types import End, Login, Opened, SessionConfig
 from router.wire.address import MAX_PREFIX, format_address
 
 __all__ = ["PppBackend"]
@@ -32,8 +36,9 @@ _log = logging.getLogger(__name__)
 class PppBackend:
     """Implements `router.host.lines.backend.Backend`; made where an event loop runs.
 
-    `login` returns who we are, for each dial anew; it may raise ConfigError. `tap` is given each
-    frame, and whether it came in.
+    `login` returns who we are, for each dial anew; it may raise ConfigError. `is_outside` is
+    whether an address may be beyond the line. `tap` is given each frame, and whether it came in.
+    Half of the hang-up timeout is for the session's good-bye, half for the line's.
     """
 
     def __init__(
@@ -46,7 +51,9 @@ class PppBackend:
         device: str,
         rng: Rng,
         login: Callable[[], Login | None] = lambda: None,
+        is_outside: Callable[[int], bool] = lambda _: True,
         tap: Callable[[bytes, bool], None] | None = None,
+        hang_up_timeout_s: float = 15.0,
     ) -> None:
         self._link = link
         self._line = line
@@ -55,7 +62,9 @@ class PppBackend:
         self._device = device
         self._rng = rng
         self._login = login
+        self._is_outside = is_outside
         self._tap = tap
+        self._good_bye_s = hang_up_timeout_s / 2
         self._engine: Engine | None = None
 
     async def probe(self) -> LineAddress | None:
@@ -85,7 +94,7 @@ class PppBackend:
     async def hang_up(self) -> None:
         """End the session in good form, and have the line down."""
         if self._engine is not None:
-            await self._engine.hang_up()
+            await self._engine.hang_up(self._good_bye_s)
             self._engine = None
 
     async def close(self) -> None:
@@ -105,6 +114,14 @@ class PppBackend:
         return open_packet_tun(self._device, netns=self._netns, mtu=opened.mtu)
 
     def _address(self, opened: Opened) -> LineAddress:
+        """Return what the line has; raises EndedError if it cannot have that."""
+        if not self._is_outside(opened.address):
+            address = format_address(opened.address)
+            why = f"the provider assigns {address}, which is not an address beyond the line"
+            raise EndedError(End.NO_ADDRESS, why)
+        dns = tuple(server for server in opened.dns if self._is_outside(server))
+        for server in sorted({*opened.dns} - {*dns}):
+            _log.warning("%s: no name server can be at %s", self._link, format_address(server))
         _log.info(
             "%s: logged in, %s to %s, MTU %d",
             self._link,
@@ -112,4 +129,4 @@ class PppBackend:
             format_address(opened.peer_address),
             opened.mtu,
         )
-        return LineAddress(opened.address, MAX_PREFIX, opened.mtu, dns=opened.dns)
+        return LineAddress(opened.address, MAX_PREFIX, opened.mtu, dns=dns)

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import dns.rcode
 
 from router.host.names.cache import Cache
-from router.host.names.limits import ERRANDS, JOINED, LONGEST_WAIT_S
+from router.host.names.limits import ERRANDS, HOST_ERRANDS, JOINED, LONGEST_WAIT_S
 from router.host.names.questions import Answer, Query, Question
 from router.link.messages import Coming, Ready
 from router.reasons import Reason
@@ -114,7 +114,7 @@ class Errands:
             return
         key, one = Key(query.host, query.question), (asker, query.message.id)
         errand = self._errands.get(key)
-        if errand is None and len(self._errands) < ERRANDS:
+        if errand is None and self._has_room(query.host):
             errand = self._errands[key] = _Errand(now, self._changes)
             self._effects.append(Ask(key, None))
         if errand is None or (one not in errand.queries and len(errand.queries) >= JOINED):
@@ -186,6 +186,11 @@ class Errands:
 
     def _in(self, state: _State) -> Iterator[tuple[Key, _Errand]]:
         return iter([each for each in self._errands.items() if each[1].state is state])
+
+    def _has_room(self, host: int) -> bool:
+        """Whether one more errand of a host leaves room for those of others."""
+        its_own = sum(key.host == host for key in self._errands)
+        return len(self._errands) < ERRANDS and its_own < HOST_ERRANDS
 
     def _is_sought(self, question: Question) -> bool:
         return any(key.question == question for key, _ in self._in(_State.SEEKING))

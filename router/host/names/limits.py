@@ -6,6 +6,7 @@ __all__ = [
     "CONNECTIONS",
     "CONNECTION_IDLE_S",
     "ERRANDS",
+    "HOST_ERRANDS",
     "JOINED",
     "LONGEST_TTL_S",
     "LONGEST_WAIT_S",
@@ -22,6 +23,7 @@ __all__ = [
 
 # What waits
 ERRANDS = 150  # queries under way: as many as dnsmasq itself has (dnsmasq(8), dns-forward-max)
+HOST_ERRANDS = 40  # of one host: a browser's start, and two thirds left to the others
 JOINED = 8  # of one host for one name: a resolver repeats itself three or four times
 LONGEST_WAIT_S = 40.0  # seconds for a line: dnsmasq forgets a query after four times ten
 

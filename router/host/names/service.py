@@ -32,7 +32,8 @@ __all__ = ["NameService"]
 class NameService:
     """Made where the event loop runs.
 
-    `router` is its LAN address, `line_of` tells what a link has while it is up.
+    `router` is its LAN address, `tun` the device its own packets go by, `line_of` tells what a link
+    has while it is up.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class NameService:
         dnsmasq: Dnsmasq,
         netns: str,
         router: int,
+        tun: str,
         dataplane: DataPlane,
         line_of: Callable[[str], LineAddress | None],
         rng: Rng,
@@ -50,7 +52,7 @@ class NameService:
         self._line_of = line_of
         self._server = router
         self._errands = Errands()
-        self._upstream = Upstream(netns, router, rng)
+        self._upstream = Upstream(netns, router, tun, rng)
         self._gate = Gate(self._errands, self._leave, self._seek, router=router)
         self._running: asyncio.Task[None] | None = None
 

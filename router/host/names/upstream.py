@@ -9,7 +9,7 @@ at once; one that does not understand EDNS is asked without. What does not fit i
 asked for again by TCP.
 
 The sockets have the router's LAN address, so their packets go by the TUN and the forwarder as those
-of any host.
+of any host. They hear that TUN only: a host of the LAN cannot pass itself off as a name server.
 """
 
 import asyncio
@@ -37,11 +37,14 @@ _Place = tuple[str, int]
 
 
 class Upstream:
-    """Asks from the LAN address `source` in the LAN's namespace."""
+    """Asks from the LAN address `source` by the TUN `device` in the LAN's namespace."""
 
-    def __init__(self, netns_name: str, source: int, rng: Rng, *, port: int = PORT) -> None:
+    def __init__(
+        self, netns_name: str, source: int, device: str, rng: Rng, *, port: int = PORT
+    ) -> None:
         self._netns = netns_name
         self._source = format_address(source)
+        self._device = device
         self._rng = rng
         self._port = port
 
@@ -105,6 +108,7 @@ class Upstream:
             made = socket.socket(socket.AF_INET, kind)
         try:
             made.setblocking(False)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._device.encode())
             made.bind((self._source, 0))
         except BaseException:
             made.close()

@@ -26,6 +26,7 @@ after. The engine serves one connection after the other, one at a time.
 import asyncio
 import logging
 from collections.abc import Callable
+from math import inf
 
 from router.devices import Rng
 from router.errors import DeviceError
@@ -106,15 +107,18 @@ class Engine:
         assert self._opened is not None
         return self._opened
 
-    async def hang_up(self) -> None:
-        """End the session in good form and take the line down; bounded, raises nothing."""
+    async def hang_up(self, limit_s: float = inf) -> None:
+        """End the session in good form, if that takes no longer, and take the line down.
+
+        Bounded, raises nothing.
+        """
         if self._lives():
             self.session.close(self._loop.time())
             self._drain()
             retries = self._config.retries
-            limit_s = retries.restart_s * retries.max_terminate + GRACE_S
+            own_s = retries.restart_s * retries.max_terminate + GRACE_S
             try:
-                async with asyncio.timeout(limit_s):
+                async with asyncio.timeout(min(own_s, limit_s)):
                     while self._lives():
                         self._news.clear()
                         await self._news.wait()

@@ -25,7 +25,7 @@ __all__ = ["MRU", "Flow"]
 MRU = 1500  # octets (RFC 1661 section 6.1)
 MOST_WAITING = 1 << 20  # octets: a peer that asks and does not listen costs no more memory
 
-_READ = 65536  # octets at once
+_READ = 16384  # octets at once: as the shortest of frames they take 0.1 s to answer
 _HUNG_UP = "carrier lost"
 
 

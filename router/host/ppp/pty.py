@@ -64,16 +64,15 @@ class PtyPort:
         """Do nothing: a program's terminal has none."""
 
     async def close(self) -> None:
-        """Hang up on the program, and end it and its group."""
+        """Hang up on the program, and end it and its group; broken off, to be done again."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        process, self._process = self._process, None
-        watch, self._watch = self._watch, None
-        if process is not None and watch is not None:
-            watch.cancel()
-            await asyncio.wait({watch})
-            await process.end()
+        if self._process is not None and self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
+            await self._process.end()
+            self._process = self._watch = None
 
 
 def _start(command: tuple[str, ...], terminal: str) -> Process:

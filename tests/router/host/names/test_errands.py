@@ -4,7 +4,7 @@ import dns.rcode
 import pytest
 
 from router.host.names.errands import Ask, Errands, Key, Reply, Seek
-from router.host.names.limits import ERRANDS, JOINED, LONGEST_WAIT_S
+from router.host.names.limits import ERRANDS, HOST_ERRANDS, JOINED, LONGEST_WAIT_S
 from router.host.names.questions import Answer
 from router.link.messages import Coming, Ready
 from router.reasons import Reason
@@ -182,11 +182,18 @@ def test_what_is_beyond_the_bounds_fails_at_once(script: Script) -> None:
         script.take(asker=f"a{number}")
     assert script.take(asker="one more") == ["SERVFAIL one more #7"]
     for number in range(ERRANDS - 1):
-        script.take(words=f"h{number}.test A")
+        script.take(f"192.168.2.{number % 4}", f"h{number}.test A")
     assert script.take(words=OTHER) == ["SERVFAIL 11 #7"]
     assert script.take(asker="a0") == []
     assert script.errands.under_way == ERRANDS
     assert script.errands.counts.failed == 2
+
+
+def test_a_host_that_asks_for_everything_leaves_room_for_others(script: Script) -> None:
+    for number in range(HOST_ERRANDS):
+        assert script.take(words=f"h{number}.test A") != []
+    assert script.take(words=OTHER) == ["SERVFAIL 11 #7"]
+    assert script.take(BOB, OTHER) == [f"ask bob {OTHER}"]
 
 
 def state_of(script: Script) -> str:

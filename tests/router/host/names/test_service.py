@@ -78,7 +78,7 @@ def serve(
         names = LanNames(ROUTER, Network.parse("127.0.0.0/8"), "lan")
         kept = Dnsmasq(str(program), names, folder, "")
         service = NameService(
-            kept, "", ROUTER, plane, {"isp": line}.get, random.Random(1)  # type: ignore[arg-type]
+            kept, "", ROUTER, "lo", plane, {"isp": line}.get, random.Random(1)  # type: ignore[arg-type]
         )  # fmt: skip
         await service.open()
         client = await Client(service._gate.port).open()

@@ -100,7 +100,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def an_upstream(port: int) -> Upstream:
-    return Upstream("", GOOD, random.Random(7), port=port)
+    return Upstream("", GOOD, "lo", random.Random(7), port=port)
 
 
 def seek(port: int, *scripts: Script, servers: int = 0) -> tuple[Answer | None, list[Server]]:
@@ -110,6 +110,13 @@ def seek(port: int, *scripts: Script, servers: int = 0) -> tuple[Answer | None, 
             return await an_upstream(port).seek(question(), addresses), running
 
     return asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_only_the_device_of_the_router_s_own_packets_is_heard(kind: socket.SocketKind) -> None:
+    with an_upstream(53)._socket(kind) as made:
+        bound = made.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)
+    assert bound.rstrip(b"\0") == b"lo"
 
 
 def address_in(answer: Answer | None) -> str:

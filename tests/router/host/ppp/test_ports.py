@@ -456,6 +456,9 @@ print(json.dumps({
 """
 
 
+DEAF = "trap '' TERM HUP; (while :; do sleep 1; done) & printf x; while :; do sleep 1; done"
+
+
 class TestPrograms:
     def run(self, program: str | list[str], story: Callable[[PtyPort], Awaitable[None]]) -> None:
         async def whole() -> None:
@@ -517,8 +520,23 @@ class TestPrograms:
             await port.close()
             assert time.monotonic() - begun < 2
 
-        deaf = "trap '' TERM HUP; (while :; do sleep 1; done) & printf x; while :; do sleep 1; done"
-        self.run(deaf, story)
+        self.run(DEAF, story)
+
+    def test_a_close_broken_off_is_made_good_by_the_next(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("router.host.lines.process.GRACE_S", 0.3)
+
+        async def story(port: PtyPort) -> None:
+            await read(port, 1)
+            closing = asyncio.ensure_future(port.close())
+            await asyncio.sleep(0.1)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            assert children()
+
+        self.run(DEAF, story)
 
     def test_it_is_hung_up_first(self, tmp_path: Path) -> None:
         end = tmp_path / "end"
