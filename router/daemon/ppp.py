@@ -28,7 +28,7 @@ def ppp_backend(
     is_outside: Callable[[int], bool],
     tap: Callable[[bytes, bool], None] | None = None,
 ) -> PppBackend:
-    """Return what raises a PPP line, as `PppBackend` has it; raises ConfigError for its chats."""
+    """Return what raises a PPP line, as `PppBackend` has it."""
     rng = random.SystemRandom()
     config = SessionConfig(
         mru=link.mtu, mtu=link.mtu, echo=Echo(link.echo_interval, link.echo_failures)
@@ -79,5 +79,10 @@ def _chats(link: PppLink) -> Sequence[Callable[[], Chat]]:
 
 
 def _chat(path: Path, number: str = "") -> Callable[[], Chat]:
-    script, secrets = load_chat(path)
-    return lambda: Chat(script, number, secrets)
+    """Return what makes a chat of the script as it is then, so that changing the file is enough."""
+
+    def make() -> Chat:
+        script, secrets = load_chat(path)
+        return Chat(script, number, secrets)
+
+    return make

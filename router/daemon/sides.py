@@ -60,7 +60,7 @@ def neighbours(config: Config) -> Neighbours:
 
 
 def backends(config: Config, wiretaps: Wiretaps) -> dict[str, Backend]:
-    """Return what raises each line, by link, in the order of preference; raises ConfigError."""
+    """Return what raises each line, by link, in the order of preference."""
     table = RoutingTable(config.forwarder_config().routing)
 
     def is_outside(address: int) -> bool:

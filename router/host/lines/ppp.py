@@ -7,8 +7,8 @@ it, so no line is ever found up: a serial port that its program has left hangs u
 and a concentrator hears no echo.
 
 A login that the provider refuses is told apart from other failures, because trying it again does
-not help and providers lock accounts. The password is read for each dial, so that a corrected file
-is enough.
+not help and providers lock accounts. Password and chat are read for each dial, so that a corrected
+file is enough.
 
 What a provider assigns is not believed blindly. An address that is on the LAN, or on no network at
 all, makes no line: packets would have nowhere to come back to, and no address may be on both sides

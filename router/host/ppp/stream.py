@@ -139,11 +139,11 @@ async def _part(flow: Flow) -> None:
 
 
 def _made(chat: Callable[[], Chat]) -> Chat:
-    """Return a chat; what its making needs, such as files with secrets, may be missing."""
+    """Return a chat; its script, and files with secrets that it sends, may be wrong or missing."""
     try:
         return chat()
     except RouterError as error:
-        raise DialError(str(error)) from error
+        raise DialError("; ".join(str(error).splitlines())) from error
 
 
 def _burst(speed: int) -> int:
