@@ -172,7 +172,7 @@ class Demand:
     def _request(self, host: int, words: str, rule: PolicyRule, now: float) -> NoLink | None:
         self._last_trigger = Trigger(
             Cause.DEMAND,
-            by=self._rights.name_of(host),
+            by=self._name_of(host),
             host=format_address(host),
             mac=self._rights.mac_of(host),
             packet=words,
@@ -282,10 +282,15 @@ class Demand:
 
     def holding(self, now: float) -> Holding:
         """Return what waits for a line and what holds one."""
-        name_of = self._rights.name_of
-        waiting = self._queue.rows(now, name_of, _describe_frame)
-        holders = self.links.holder_rows(now, name_of)
+        waiting = self._queue.rows(now, self._name_of, _describe_frame)
+        holders = self.links.holder_rows(now, self._name_of)
         return Holding(waiting, holders, self.links.leases.rows(now))
+
+    def _name_of(self, host: int) -> str:
+        """Return what people call a host; the router itself is none, and asks for several."""
+        name = self._rights.name_of(host)
+        is_nameless = name == format_address(host)
+        return "the router" if host == self._router and is_nameless else name
 
 
 def _asks_for_a_name(arrival: Arrival) -> bool:

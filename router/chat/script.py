@@ -12,11 +12,13 @@ Words in pairs, in the syntax of chat(8); a line that starts with `#` is a comme
 
 The first word of a pair is expected, the second is sent then. Some first words mean something else:
 `_KEYWORDS`. What chat(8) would take for something that was hardly meant is refused here: a word
-that follows a quote without a space, a comment behind words, an escape that does not exist.
+that follows a quote without a space, a comment behind words, an escape that does not exist, a word
+without quotes that is nearly a keyword. Quotes make no difference to a keyword, as in chat(8).
 """
 
 import re
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from router.chat.steps import (
     Attempt,
@@ -30,7 +32,14 @@ from router.chat.steps import (
     Watch,
     Watchword,
 )
-from router.chat.strings import Complain, read_expected, read_speech, read_text, split_attempts
+from router.chat.strings import (
+    Complain,
+    read_expected,
+    read_speech,
+    read_text,
+    sends,
+    split_attempts,
+)
 from router.errors import ConfigError
 
 __all__ = ["Script", "parse_script"]
@@ -43,6 +52,10 @@ _QUOTED = {
     '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
 }
 _MAX_TIMEOUT = 86400  # seconds: a day, for scripts that wait to be called
+_SHIFTED = (
+    r'; "\{}" is for what is sent, so the pairs may have shifted:'
+    " is a quote or a '' missing above?"
+)
 _SECONDS = re.compile(r"[0-9]{1,5}")
 
 
@@ -53,6 +66,11 @@ def parse_script(text: str, origin: str) -> Script:
     if problems:
         raise ConfigError(problems)
     return Script(steps)
+
+
+class _Word(NamedTuple):
+    text: str
+    quoted: bool = False
 
 
 class _Reader:
@@ -67,19 +85,32 @@ class _Reader:
     def steps(self) -> Iterator[Step]:
         words = self._words()
         for word in words:
-            if word in _KEYWORDS:
-                yield from self._setting(word, next(words, None))
+            keyword = self._keyword(word)
+            if keyword:
+                yield from self._setting(keyword, next(words, None))
                 continue
-            yield self._expect(word)
+            yield self._expect(word.text)
             sent = next(words, None)
             if sent is not None:
-                yield read_speech(sent, self._complainer("in a send string"))
+                yield read_speech(sent.text, self._complainer("in a send string"))
 
-    def _setting(self, keyword: str, value: str | None) -> Iterator[Step]:
+    def _keyword(self, word: _Word) -> str:
+        """Return the keyword that a word is, or is nearly, which is refused; else none."""
+        if word.text in _KEYWORDS:
+            return word.text
+        near = "" if word.quoted else _nearly(word.text)
+        if near:
+            self._refuse(
+                f"a word looks like the keyword {near}: write {near}, or quote the word if it is"
+                " to be expected"
+            )
+        return near
+
+    def _setting(self, keyword: str, value: _Word | None) -> Iterator[Step]:
         if value is None:
             self._refuse(f"{keyword} at the end {_TAKES[keyword]}, and there is none")
         else:
-            yield _KEYWORDS[keyword](value, self._complainer(f"after {keyword}"))
+            yield _KEYWORDS[keyword](value.text, self._complainer(f"after {keyword}"))
 
     def _expect(self, word: str) -> Expect:
         strings = split_attempts(word)
@@ -87,7 +118,7 @@ class _Reader:
         sending = self._complainer("in what is sent if a string does not come")
         attempts = tuple(
             Attempt(
-                read_expected(expected, expecting),
+                read_expected(expected, self._in_expect_string(expected)),
                 read_speech(strings[at + 1], sending) if at + 1 < len(strings) else None,
             )
             for at, expected in zip(range(0, len(strings), 2), strings[::2], strict=True)
@@ -96,16 +127,22 @@ class _Reader:
             expecting('nothing is awaited at a "-", and nothing after it; a hyphen itself is "\\-"')
         return Expect(attempts)
 
+    def _in_expect_string(self, text: str) -> Complain:
+        """Return who complains; where a string is one to send, the cause is often further up."""
+        escape = sends(text)
+        hint = _SHIFTED.format(escape) if escape else ""
+        return lambda sentence: self._refuse(f"in an expect string {sentence}{hint}")
+
     # Words
 
-    def _words(self) -> Iterator[str]:
+    def _words(self) -> Iterator[_Word]:
         for number, line in enumerate(self._lines, start=1):
             statement = line.strip(_BLANKS)
             if statement and not statement.startswith("#"):
                 self._line = number
                 yield from self._words_of(statement)
 
-    def _words_of(self, line: str) -> Iterator[str]:
+    def _words_of(self, line: str) -> Iterator[_Word]:
         at = 0
         while at < len(line):
             at = _end(_BLANK, line, at)
@@ -115,17 +152,17 @@ class _Reader:
             quoted = _QUOTED.get(line[at])
             if quoted is None:
                 end = _end(_BARE, line, at)
-                yield line[at:end]
+                yield _Word(line[at:end])
             else:
                 match = quoted.match(line, at)
                 if match is None:
                     self._refuse(f"the quote {line[at]} does not end on its line")
-                    yield ""
+                    yield _Word("", quoted=True)
                     return
                 end = _end(_BARE, line, match.end())
                 if end > match.end():
                     self._refuse("after the end of a quote comes a space or the end of the line")
-                yield match[1]
+                yield _Word(match[1], quoted=True)
             at = end
 
     # Problems
@@ -195,3 +232,21 @@ _TAKES = {
     "TIMEOUT": "takes a number of seconds",
     **dict.fromkeys(("ECHO", "HANGUP"), 'takes "ON" or "OFF"'),
 }
+
+
+def _nearly(word: str) -> str:
+    """Return the keyword that a word would be in other case, or but for one letter, else none.
+
+    The letter is missing, or there twice, or has changed places with the next one.
+    """
+    return _NEARLY.get(word.upper(), "")
+
+
+def _slips(keyword: str) -> Iterator[str]:
+    for at, letter in enumerate(keyword):
+        yield keyword[:at] + keyword[at + 1 :]
+        yield keyword[:at] + letter + keyword[at:]
+        yield keyword[:at] + keyword[at + 1 : at + 2] + letter + keyword[at + 2 :]
+
+
+_NEARLY = {slip: keyword for keyword in _KEYWORDS for slip in (keyword, *_slips(keyword))}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from router.chat.steps import Break, Number, Octets, Part, Pause, Secret, Speech
 
-__all__ = ["Complain", "read_expected", "read_speech", "read_text", "split_attempts"]
+__all__ = ["Complain", "read_expected", "read_speech", "read_text", "sends", "split_attempts"]
 
 Complain = Callable[[str], None]
 
@@ -34,6 +34,7 @@ _PARTS: dict[str, Part] = {
     "T": Number(),
 }
 _CONTROLS = re.compile(r"[@-_a-z]")  # what has a control character: its lowest five bits
+_ONLY_SENT = frozenset("cdKNpqT")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f]+")
 _DIALS = re.compile(rb"\s*AT(?:.*[A-Z0-9])?D[TP0-9*#]", re.IGNORECASE)  # not AT&D2
 
@@ -42,7 +43,7 @@ _IN_EXPECT = _ESCAPES.format("b n r s t")
 _IN_SEND = _ESCAPES.format("b c d K n N p q r s t T")
 _OCTAL = "octal digits after a backslash are from 0 to 377"
 _CONTROL = r'"^" stands before a letter or one of "@[\]^_"; the mark itself is "\^"'
-_AT_THE_END = r'"\c" is the end of the string'
+_AT_THE_END = r'"\c" must end it'
 _SECOND_NUMBER = r'there is no "\U"; each number of a link is "\T" in its turn'
 _HEARD = "an octet is from 1 to 177 in octal; NUL is not listened to, the eighth bit may be parity"
 
@@ -53,6 +54,12 @@ def read_expected(text: str, complain: Complain) -> bytes:
     if not all(0 < octet < 0x80 for octet in octets):
         complain(_HEARD)
     return octets
+
+
+def sends(text: str) -> str:
+    """Return the first escape that only strings to send have, such as "d", or none."""
+    escapes = (token["escape"] for token in _TOKEN.finditer(text))
+    return next((escape for escape in escapes if escape and escape in _ONLY_SENT), "")
 
 
 def read_text(text: str, complain: Complain) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from router.cli import lines
 from router.cli.options import as_json, config_option, print_json
 from router.cli.tables import duration, print_table, table
-from router.config import Config, load
+from router.config import Config, LanSection, load
+from router.config.places import place_warnings
 from router.nat.types import DefaultHost, ForwardRule, Masquerade, OneToOne
 from router.rules import render
 from router.wire.address import format_address
@@ -32,7 +34,7 @@ def check(config_path: Path, as_json: bool) -> None:
     for name, said in meaning.items():
         values = said if isinstance(said, list) else [said]
         for index, value in enumerate(values or ["none"]):
-            made.add_row("" if index else name, value)
+            made.add_row("" if index else name, escape(value))
     print_table(made)
 
 
@@ -53,7 +55,7 @@ def _meaning(
         "nat": _nat(config),
         "timeouts": _timeouts(config),
         "forwards": [f"{render(rule)}   ({rule.origin})" for rule in forwards],
-        "warnings": list(config.warnings),
+        "warnings": [*config.warnings, *_missing(config)],
     }
 
 
@@ -71,7 +73,24 @@ def _lan(config: Config) -> list[str]:
     for route in lan.routes:
         gateway = "on the link" if route.gateway is None else f"via {format_address(route.gateway)}"
         told.append(f"{route.network} {gateway}")
-    return told
+    return [*told, *_names(lan)]
+
+
+def _names(lan: LanSection) -> Iterator[str]:
+    if not lan.dns:
+        yield "no name server for its hosts"
+        return
+    yield f"name server for its hosts, which are in the domain {lan.domain}"
+    if lan.dhcp is None:
+        yield "no addresses by DHCP"
+    else:
+        first, last = format_address(lan.dhcp.first), format_address(lan.dhcp.last)
+        yield f"addresses by DHCP from {first} to {last}, each for {duration(lan.dhcp.lease)}"
+
+
+def _missing(config: Config) -> Iterator[str]:
+    for each in place_warnings(config.links, config.wan.netns):
+        yield f"{config.path}: {each}"
 
 
 def _namespace(name: str) -> str:

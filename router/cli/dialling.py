@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from router.cli.options import as_json, control_client, control_options, print_json
+from router.cli.story import ended
 from router.errors import ControlError
 from router.host.control.client import ControlClient, Event
 from router.link.types import State
@@ -106,8 +107,7 @@ async def _follow(events: AsyncIterator[Event], name: str, attempt: int) -> None
         elif event.kind == "rise" and data["attempt"] == attempt and data["stage"] == "up":
             return
         elif event.kind == "rise" and data["attempt"] == attempt and data["stage"] == "ended":
-            why = ": ".join(filter(None, (data["ending"], data["detail"])))
-            raise ControlError(f"{name} did not come up, {why}")
+            raise ControlError(f"{name} did not come up: {ended(data)}")
     raise ControlError("the router has stopped")
 
 

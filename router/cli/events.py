@@ -1,4 +1,8 @@
-"""`postroad events`: what happens to links, leases and forwards, as it happens."""
+"""`postroad events`: what happens to links, leases and forwards, as it happens.
+
+The router tells of an attempt again whenever something of its account has changed. People are told
+what is new to them, and nothing twice; with `--json` all of it is passed on.
+"""
 
 import asyncio
 import json
@@ -11,11 +15,12 @@ from typing import Any
 import click
 
 from router.cli.options import control_client, control_options
+from router.cli.story import ended
 from router.cli.tables import duration
 from router.errors import ControlError
 from router.host.control.client import ControlClient, Event
 
-__all__ = ["events", "lines_of"]
+__all__ = ["Teller", "events"]
 
 RETRY_S = 2.0  # seconds until a router that has gone is asked again
 
@@ -28,7 +33,7 @@ _Data = dict[str, Any]
 def events(as_json: bool, config_path: Path | None, control: Path | None) -> None:
     """Tell what happens until Ctrl-C; a router that stops is waited for."""
     client = control_client(config_path, control)
-    tell = _tell_as_json if as_json else _tell
+    tell = _tell_as_json if as_json else Teller().tell
     with suppress(KeyboardInterrupt):
         asyncio.run(_follow(client, tell))
 
@@ -52,21 +57,41 @@ async def _follow(client: ControlClient, tell: Callable[[Event], None]) -> None:
         await asyncio.sleep(RETRY_S)
 
 
-def _tell(event: Event) -> None:
-    for line in lines_of(event):
-        click.echo(line)
-
-
 def _tell_as_json(event: Event) -> None:
     click.echo(json.dumps({"event": event.kind, "id": event.number, "data": event.data}))
 
 
-def lines_of(event: Event) -> Iterator[str]:
-    """Yield an event in words, each line with its time."""
-    at = datetime.fromtimestamp(event.data["at"], UTC).astimezone()
-    words = _WORDS.get(event.kind)
-    for line in words(event.data) if words else [event.kind]:
-        yield f"{at:%H:%M:%S} {line}"
+class Teller:
+    """Puts events into words; knows what it has told last of each link's attempts."""
+
+    def __init__(self) -> None:
+        self._rises: dict[str, _Data] = {}
+
+    def tell(self, event: Event) -> None:
+        """Print what there is to tell of an event."""
+        for line in self.lines_of(event):
+            click.echo(line)
+
+    def lines_of(self, event: Event) -> Iterator[str]:
+        """Yield what an event says that has not been told, each line with its time."""
+        at = datetime.fromtimestamp(event.data["at"], UTC).astimezone()
+        for line in self._words(event.kind, event.data):
+            yield f"{at:%H:%M:%S} {line}"
+
+    def _words(self, kind: str, data: _Data) -> Iterator[str]:
+        if kind == "rise":
+            former = self._rises.get(data["link"])
+            self._rises[data["link"]] = data
+            if former is not None and _stage(former) == _stage(data):
+                return _recounted(former, data)
+        elif kind == "snapshot":
+            self._rises.clear()  # another run of the router begins with its first attempt
+        words = _WORDS.get(kind)
+        return words(data) if words else iter([kind])
+
+
+def _stage(rise: _Data) -> tuple[int, str]:
+    return rise["attempt"], rise["stage"]
 
 
 def _snapshot(data: _Data) -> Iterator[str]:
@@ -84,8 +109,12 @@ def _because(data: _Data) -> str:
     return f"{data['reason']} ({data['by']})" if data["by"] else str(data["reason"])
 
 
+def _which(data: _Data) -> str:
+    return f"{data['link']} attempt {data['attempt']}"
+
+
 def _rise(data: _Data) -> Iterator[str]:
-    which = f"{data['link']} attempt {data['attempt']}"
+    which = _which(data)
     if data["stage"] == "begun":
         because = data["packet"] or data["why"] or data["cause"]
         rule = f" by rule: {data['rule']}" if data["rule"] else ""
@@ -96,15 +125,24 @@ def _rise(data: _Data) -> Iterator[str]:
         yield f"{which} ended{_lasted(data)}: {_end(data)}"
 
 
+def _recounted(former: _Data, data: _Data) -> Iterator[str]:
+    """Yield what has changed of an attempt since; another address is told as a change of state."""
+    if _counts(data) != _counts(former):
+        yield f"{_which(data)}: {_counts(data)}"
+
+
 def _lasted(data: _Data) -> str:
     return " without coming up" if data["up_s"] is None else f" after {duration(data['up_s'])} up"
 
 
 def _end(data: _Data) -> str:
-    why = ", ".join(filter(None, (data["ending"], data["detail"])))
-    counts = f"{data['held']} packets held, {data['lost']} lost"
     kept = f"; held last by {data['kept_by']}" if data["kept_by"] else ""
-    return f"{why}; {counts}{kept}"
+    return f"{ended(data)}; {_counts(data)}{kept}"
+
+
+def _counts(data: _Data) -> str:
+    packets = "1 packet" if data["held"] == 1 else f"{data['held']} packets"
+    return f"{packets} held, {data['lost']} lost"
 
 
 def _warning(data: _Data) -> Iterator[str]:

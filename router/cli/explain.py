@@ -11,7 +11,8 @@ import click
 from rich.markup import escape
 
 from router.cli.captures import read_capture
-from router.cli.explainer import START, Explainer, Explanation, Worth
+from router.cli.explainer import START, Explainer
+from router.cli.explanation import Explanation, Worth
 from router.cli.options import as_json, config_option, print_json
 from router.cli.tables import duration, print_table, table
 from router.config import Config, StaticLink, load
@@ -91,7 +92,8 @@ def explain(
     nobody knows what is used of budgets.
 
     A packet for the line is told with the right of its host, the policy rule it is judged by,
-    whether it would raise a line that is down, and for how long it holds one.
+    whether it would raise a line that is down, and for how long it holds one. Of a packet for the
+    router's name server it is told what a question for outside would come to.
     """
     if bool(packets) == bool(read_path):
         raise click.UsageError("give packets, or a file with -r")
@@ -113,7 +115,7 @@ def explain(
         _print_table(told)
     else:
         for one in told:
-            _print_one(one)
+            _print_one(one, up=line == "up")
 
 
 def _explainer(config: Config, at: datetime | None, *, up: bool) -> Explainer:
@@ -127,6 +129,7 @@ def _explainer(config: Config, at: datetime | None, *, up: bool) -> Explainer:
         Calendar(config.zone, moment.timestamp() - START),
         address=preferred.address.address if isinstance(preferred, StaticLink) else STAND_IN,
         up=up,
+        serves_names=config.lan.dns,
     )
 
 
@@ -147,7 +150,7 @@ def _from_file(path: Path, config: Config) -> Iterator[_Given]:
             yield _Given(packet, at - start, side)
 
 
-def _print_one(told: Explanation) -> None:
+def _print_one(told: Explanation, *, up: bool) -> None:
     click.echo(f"{told.packet}, from the {told.side.upper()}")
     click.echo(f"  {_SAID[told.verdict]}: it {told.sentence}")
     if told.becomes:
@@ -159,18 +162,19 @@ def _print_one(told: Explanation) -> None:
         click.echo(f"  mapping  {internal} <-> {external}, {told.mapping['kind']}")
     if told.session:
         click.echo(f"  session  with {told.session['remote']}, {told.session['state']}")
+    if told.question:
+        click.echo(f"  outside  {told.question}")
     if told.worth:
         click.echo(f"  host     {told.worth.host}, {told.worth.right}")
         click.echo(f"  rule     {told.worth.rule}   ({told.worth.origin})")
-        click.echo(f"  raises   {_raises(told)}")
+        click.echo(f"  raises   {_raises(told.worth, up=up)}")
         click.echo(f"  holds    {_holds(told.worth)}")
 
 
-def _raises(told: Explanation) -> str:
-    assert told.worth is not None
-    if not told.worth.raises:
-        return f"nothing: {told.worth.why_not}"
-    return told.worth.raises if told.verdict == "held" else f"{told.worth.raises} if no line is up"
+def _raises(worth: Worth, *, up: bool) -> str:
+    if not worth.raises:
+        return f"nothing: {worth.why_not}"
+    return f"{worth.raises} if no line is up" if up else worth.raises
 
 
 def _holds(worth: Worth) -> str:

@@ -9,20 +9,28 @@ reasons; the two agree.
 Whether a packet would raise a line is what a second forwarder does with it, which is made for it
 alone and has all its lines down. With `up=False` that one's verdict is also the answer. It knows
 hours and modes; of budgets and breaker nothing is used, as nobody offline can tell.
+
+Where the router is the LAN's name server, what hosts ask it never comes to a forwarder: the kernel
+hands it to dnsmasq, which answers what is local. What is told of such a packet is what would come
+of a question for outside, as `router.host.names` puts it: judged as the host's own packet to a name
+server. None is known before a line has been up, so it is shown as sent to the router. How the host
+asks, by UDP or TCP, makes no difference then.
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from router.cli.captures import frame_of
+from router.cli.explanation import Explanation, Worth
+from router.demand import Judgement
 from router.devices import Side, Verdict
 from router.forwarder import Forwarder, ForwarderConfig
 from router.link.calendar import Calendar
 from router.link.holds import UNANSWERED_S
-from router.link.messages import Addressed, Dial
+from router.link.messages import Addressed, Coming, Dial, Ready
 from router.link.types import Cause, LinksConfig, Mode, PolicyRule
 from router.nat.table import Session
 from router.nat.types import DefaultHost, ForwardRule
@@ -33,13 +41,19 @@ from router.routing import Place, RoutingTable
 from router.wire.address import format_address
 from router.wire.ipv4 import IPv4
 from router.wire.malformed import Malformed
+from router.wire.tcp import Tcp
 from router.wire.transport import parse_transport
+from router.wire.udp import Udp
 from router.wire.vnet import VNET_HEADER_LENGTH
 
-__all__ = ["Explainer", "Explanation", "Worth"]
+__all__ = ["START", "Explainer"]
 
 SEED = 0  # any fixed number: the same question gets the same ports
 START = 1000.0  # seconds; instants count from here
+
+_OUTSIDE = "www.example.net"  # stands for every name outside (RFC 2606, section 3)
+_NAME_SERVER_PORT = 53  # RFC 1035, section 4.2
+_TAKEN_BY_DNSMASQ = "is for the router's name server, which answers what is local"
 
 _OPENED_BY_REMOTE = frozenset({Reason.FORWARDED, Reason.FILTER_PASSED})
 _NOT_FOR_THE_LINE = frozenset(
@@ -59,47 +73,12 @@ _NOT_FOR_THE_LINE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What a packet is worth to the line, for its LAN host's right and by a policy rule.
+class _Question(NamedTuple):
+    """What a host asks for outside: in words, and as the packet it is judged by."""
 
-    `raises` is the link that it raises when all are down, "" for none, and `why_not` says why. It
-    holds its line for `holds_s` seconds, 0 if it does not, and its session for `answered_holds_s`
-    after each packet once it is answered; None is for as long as the session is open. The session
-    goes by the rule it was opened by, `held_by`.
-    """
-
-    host: str
-    right: str
-    rule: str
-    origin: str
-    raises: str
-    why_not: str
-    holds_s: float | None
-    answered_holds_s: float | None
-    held_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What became of one packet.
-
-    `verdict` is to-lan, to-wan, dropped, answered or held; `becomes` the packet as it leaves;
-    `answers` what the router sends itself, or the packet in pieces; `mapping` and `session` what
-    was made for it; `worth` is told of packets for the line, and of those that come in by it and
-    open a session.
-    """
-
-    packet: str
-    side: str
-    verdict: str
-    reason: str
-    sentence: str
-    becomes: str | None
-    answers: tuple[str, ...]
-    mapping: dict[str, Any] | None
-    session: dict[str, Any] | None
-    worth: Worth | None
+    words: str
+    packet: bytes
+    host: int
 
 
 class _WhenDown(NamedTuple):
@@ -116,7 +95,8 @@ _CAME_BY_IT = _WhenDown("", "it comes in by a line that is up")
 class Explainer:
     """A forwarder behind glass; the preferred link is up with `address`, unless none is `up`.
 
-    `calendar` tells the civil time from `START` on, the instant of the question.
+    `calendar` tells the civil time from `START` on, the instant of the question. `serves_names` is
+    whether the router is the LAN's name server.
     """
 
     def __init__(
@@ -127,8 +107,10 @@ class Explainer:
         *,
         address: int,
         up: bool = True,
+        serves_names: bool = False,
     ) -> None:
         self._config = config
+        self._serves_names = serves_names
         self._forwards = forwards
         self._calendar = calendar
         self._link = config.links.links[0]
@@ -167,6 +149,8 @@ class Explainer:
         """
         self._pass_time(START + at)
         side = self._side_of(packet) if side is None else side
+        if side is Side.LAN and self._asks_for_names(packet):
+            return self._asked(packet)
         forwarder = self._forwarder if self._is_up else self._with_lines_down()
         sessions, mappings = forwarder.session_count, forwarder.mapping_count
         verdict, leaving = self._enter(forwarder, side, packet)
@@ -183,6 +167,7 @@ class Explainer:
             answers=tuple(_answers(forwarder)),
             mapping=asdict(session.mapping.row(self._now)) if session and is_mapped else None,
             session=asdict(session.row(self._now)) if session else None,
+            question=None,
             worth=self._worth(packet, side, verdict, reason, leaving),
         )
 
@@ -214,6 +199,50 @@ class Explainer:
         self._sessions[Conversation.of_session(session)] = session
         return session
 
+    # Names
+
+    def _asks_for_names(self, packet: bytes) -> bool:
+        """Whether the kernel hands a packet from the LAN to the router's name server."""
+        view = IPv4.parse(bytearray(packet), 0, len(packet))
+        if not self._serves_names or isinstance(view, Malformed):
+            return False
+        transport = parse_transport(view)
+        return (
+            view.destination == self._config.routing.lan_address
+            and self._routing.lookup(view.source).place is Place.LAN
+            and isinstance(transport, Udp | Tcp)
+            and transport.destination_port == _NAME_SERVER_PORT
+        )
+
+    def _asked(self, packet: bytes) -> Explanation:
+        """Return what comes of a packet for the name server, and of a question for outside."""
+        asked = _question(_source(packet), self._config.routing.lan_address)
+        when_down = self._when_down(lambda down: self._put(down, asked))
+        passes = self._put(self._forwarder, asked) is None if self._is_up else when_down.waits
+        judged = self._forwarder.lines.judge(asked.packet, asked.host, self._now, outbound=True)
+        answered_s = hold_of(judged.rule, self._link) if passes else 0.0
+        holds_s = (min(answered_s, UNANSWERED_S), answered_s)
+        return Explanation(
+            packet=describe_packet(packet),
+            side=Side.LAN.name.lower(),
+            verdict=_verdict_name(Verdict.ANSWERED, Reason.LOCAL),
+            reason=Reason.LOCAL.slug,
+            sentence=_TAKEN_BY_DNSMASQ,
+            becomes=None,
+            answers=(),
+            mapping=None,
+            session=None,
+            question=asked.words,
+            worth=self._worth_of(asked.host, judged, when_down, holds_s, judged.rule),
+        )
+
+    def _put(self, forwarder: Forwarder, asked: _Question) -> Reason | None:
+        """Ask a question on behalf of its host; return why it does not go out at once."""
+        outcome = forwarder.lines.ask(asked.packet, asked.host, asked.words, now=self._now)
+        if isinstance(outcome, Ready):
+            return None
+        return Reason.HELD if isinstance(outcome, Coming) else outcome
+
     # What it is worth
 
     def _worth(
@@ -222,25 +251,34 @@ class Explainer:
         if side is Side.LAN:
             if reason in _NOT_FOR_THE_LINE or verdict is Verdict.TO_LAN:
                 return None
-            return self._told(packet, self._when_down(packet), outbound=True)
+            return self._told(packet, self._when_down(self._entering(packet)), outbound=True)
         if reason in _OPENED_BY_REMOTE and leaving is not None:
             return self._told(leaving, _CAME_BY_IT, outbound=False)
         return None
 
-    def _when_down(self, packet: bytes) -> _WhenDown:
+    def _entering(self, packet: bytes) -> Callable[[Forwarder], Reason | None]:
+        def enter(forwarder: Forwarder) -> Reason:
+            self._enter(forwarder, Side.LAN, packet)
+            return forwarder.last_reason
+
+        return enter
+
+    def _when_down(self, happens: Callable[[Forwarder], Reason | None]) -> _WhenDown:
+        """Return what comes of something that happens to a router with all its lines down."""
         down = self._with_lines_down()
         down.lines.take_signals()
-        self._enter(down, Side.LAN, packet)
+        reason = happens(down)
+        assert reason is not None
         for signal in down.lines.take_signals():
             if isinstance(signal, Dial) and signal.trigger.cause is Cause.DEMAND:
                 return _WhenDown(signal.link, "", waits=True)
         rows = down.lines.link_rows(self._now)
-        if down.last_reason is Reason.HELD:
+        if reason is Reason.HELD:
             by_itself = next(row.name for row in rows if row.mode == Mode.PERMANENT.value)
             return _WhenDown("", f"the router raises {by_itself} by itself", waits=True)
-        if down.last_reason is Reason.LINE_DENIED:
+        if reason is Reason.LINE_DENIED:
             return _WhenDown("", f"{rows[0].name} is down, {rows[0].blocked}")
-        return _WhenDown("", f"it {down.last_reason.sentence}")
+        return _WhenDown("", f"it {reason.sentence}")
 
     def _told(self, packet: bytes, when_down: _WhenDown, *, outbound: bool) -> Worth:
         view = IPv4.parse(bytearray(packet), 0, len(packet))
@@ -249,7 +287,8 @@ class Explainer:
         assert not isinstance(transport, Malformed)
         conversation = Conversation.of(view, transport, outbound=outbound)
         host = conversation.host
-        right, rule = self._forwarder.lines.judge(packet, host, self._now, outbound=outbound)
+        judged = self._forwarder.lines.judge(packet, host, self._now, outbound=outbound)
+        rule = judged.rule
         session = self._sessions.get(conversation)
         held_by, at_once_s, answered_s = rule, 0.0, 0.0
         if session is not None and session.is_open:
@@ -260,15 +299,27 @@ class Explainer:
         elif when_down.waits and not self._is_up:
             answered_s = hold_of(rule, self._link)
             at_once_s = min(answered_s, UNANSWERED_S)
+        return self._worth_of(host, judged, when_down, (at_once_s, answered_s), held_by)
+
+    def _worth_of(
+        self,
+        host: int,
+        judged: Judgement,
+        when_down: _WhenDown,
+        holds_s: tuple[float, float],
+        held_by: PolicyRule,
+    ) -> Worth:
+        """Return it in words; `holds_s` is at once, and once there has been an answer."""
+        at_once_s, answered_s = (None if each == inf else each for each in holds_s)
         return Worth(
             host=self._names.get(host) or format_address(host),
-            right=right.value,
-            rule=str(rule),
-            origin=rule.origin,
+            right=judged.right.value,
+            rule=str(judged.rule),
+            origin=judged.rule.origin,
             raises=when_down.raises,
             why_not=when_down.why_not,
-            holds_s=None if at_once_s == inf else at_once_s,
-            answered_holds_s=None if answered_s == inf else answered_s,
+            holds_s=at_once_s,
+            answered_holds_s=answered_s,
             held_by=str(held_by),
         )
 
@@ -277,6 +328,17 @@ def _always_up(links: LinksConfig) -> LinksConfig:
     """Return the preferred link alone, which nothing takes down."""
     link = replace(links.links[0], mode=Mode.PERMANENT, metered=False, max_session_s=0.0)
     return replace(links, links=(link,), schedule=())
+
+
+def _question(host: int, router: int) -> _Question:
+    """Return what a host asks for outside, made as the router's gate does."""
+    from dns.name import from_text
+    from dns.rdatatype import A
+
+    from router.host.names.questions import Question, packet_of, words_of
+
+    question = Question(from_text(_OUTSIDE), A)
+    return _Question(words_of(question, host), packet_of(question, host, router), host)
 
 
 def _source(packet: bytes) -> int:

@@ -14,7 +14,10 @@ from router.config import (
     StaticLink,
 )
 from router.config.hours import format_span
+from router.config.media import Ethernet, Serial
+from router.host.ppp.tty import FlowControl
 from router.link.types import Allowance, LinksConfig, Mode, Recovery, RedialConfig, Right
+from router.ppp.lcp import PPPOE_MRU
 from router.units import format_size
 from router.wire.address import format_address
 
@@ -57,8 +60,10 @@ def _link(link: AnyLink, where: str) -> Iterator[str]:
             yield f"raised by {link.up[0]} on {where}, MTU {link.mtu}"
             yield from _dialled(link)
         case PppLink():
-            yield f"PPP by {link.line} on {where}, MTU {link.mtu}"
+            yield f"PPP by {link.line} on {where}, {_ppp_mtu(link)}"
+            yield from _medium(link)
             yield from _login(link)
+            yield _echo(link)
             yield from _dialled(link)
 
 
@@ -74,13 +79,42 @@ def _static(link: StaticLink, where: str) -> Iterator[str]:
     yield ", ".join(_life(link))
 
 
+def _ppp_mtu(link: PppLink) -> str:
+    """Return the MTU in force, which is no larger than what the line carries."""
+    if isinstance(link.line, Ethernet) and link.mtu > PPPOE_MRU:
+        return f"MTU {PPPOE_MRU}, the most that PPPoE carries"
+    return f"MTU {link.mtu}"
+
+
+def _medium(link: PppLink) -> Iterator[str]:
+    if isinstance(link.line, Serial):
+        heeded = link.flow_control is not FlowControl.NONE
+        flow = f"flow control {link.flow_control.value}" if heeded else "no flow control"
+        yield f"{link.speed} bit/s, {flow}"
+    if link.service or link.concentrator:
+        yield f"service {link.service or 'any'}, concentrator {link.concentrator or 'any'}"
+    if link.chat is not None:
+        dials = f"dials {', or '.join(link.number)} by the chat" if link.number else "the chat is"
+        yield f"{dials} {link.chat}"
+    if link.hang_up_chat is not None:
+        yield f"hangs up by the chat {link.hang_up_chat}"
+
+
 def _login(link: PppLink) -> Iterator[str]:
-    if link.number:
-        yield f"dials {', or '.join(link.number)}"
     if link.user is None:
         yield "no login"
     else:
-        yield f"logs in as {link.user} by {', '.join(method.value for method in link.auth)}"
+        methods = ", ".join(method.value for method in link.auth)
+        yield f"logs in as {link.user} by {methods}, with the password in {link.password_file}"
+
+
+def _echo(link: PppLink) -> str:
+    if not link.echo_interval:
+        return "never asked whether it is still there"
+    return (
+        f"asked after {duration(link.echo_interval)} of silence whether it is still there,"
+        f" lost after {link.echo_failures} times without an answer"
+    )
 
 
 def _dialled(link: CommandLink | PppLink) -> Iterator[str]:
@@ -88,6 +122,7 @@ def _dialled(link: CommandLink | PppLink) -> Iterator[str]:
     dial, hang_up = duration(link.dial_timeout), duration(link.hang_up_timeout)
     yield f"{dial} to dial, {hang_up} to hang up"
     yield _rest(link.redial.told())
+    yield _refused(link.refusals)
 
 
 def _life(link: AnyLink) -> Iterator[str]:
@@ -113,6 +148,13 @@ def _rest(redial: RedialConfig) -> str:
     grows = redial.factor > 1 and redial.max_s > redial.first_s
     longer = f", then {redial.factor:g} times as long up to {duration(redial.max_s)}"
     return f"dialled again {loss} after a loss and {first} after a failure{longer if grows else ''}"
+
+
+def _refused(refusals: int) -> str:
+    if not refusals:
+        return "dialled again however often the login is refused"
+    times = "a refused login" if refusals == 1 else f"{refusals} refused logins in a row"
+    return f"left to people after {times}"
 
 
 def hold(told: LinksConfig) -> Iterator[str]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.holding import holders_table, leases_table, waiting_table
-from router.cli.status import budgets_table
+from router.cli.status import again, budgets_table, own_reason
 from router.cli.tables import duration, size, table
 from router.link.types import State
 
@@ -76,7 +76,7 @@ def _head(view: View) -> RenderableType:
 def _links(links: list[dict[str, Any]]) -> Table:
     made = table("Line", "State", "For", "Address", "Falls in", "Why", "By")
     for link in links:
-        why = f"{link['reason']}; {link['blocked']}" if link["blocked"] else link["reason"]
+        why = "; ".join(filter(None, (own_reason(link), link["blocked"])))
         falls = link["falls_in_s"]
         made.add_row(
             escape(link["name"]),
@@ -84,7 +84,7 @@ def _links(links: list[dict[str, Any]]) -> Table:
             duration(link["since_s"]),
             link["address"],
             "" if falls is None else duration(falls),
-            escape(why),
+            escape(f"{why}{again(link)}"),
             escape(link["by"]),
         )
     return made

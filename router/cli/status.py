@@ -10,7 +10,7 @@ from rich.table import Table
 from router.cli.options import as_json, control_client, control_options, print_json
 from router.cli.tables import duration, print_table, size, table
 
-__all__ = ["budgets_table", "status"]
+__all__ = ["again", "budgets_table", "own_reason", "status"]
 
 
 @click.command()
@@ -52,15 +52,31 @@ def _device(side: dict[str, Any]) -> str:
 def _link(link: dict[str, Any]) -> Iterator[str]:
     """Yield the line and how it is, and then what else there is to know of it."""
     address = f" with {link['address']} on {_device(link)}" if link["address"] else ""
-    by = f" ({link['by']})" if link["by"] else ""
+    reason = own_reason(link)
+    by = f" ({link['by']})" if reason and link["by"] else ""
+    because = f", {reason}{by}" if reason else ""
     lasted = duration(link["since_s"])
-    yield f"line {link['name']}: {link['state']}{address} for {lasted}, {link['reason']}{by}"
+    yield f"line {link['name']}: {link['state']}{address} for {lasted}{because}{again(link)}"
     if link["falls_in_s"] is not None:
         yield f"  falls in {duration(link['falls_in_s'])} unless something holds it"
     if link["failures"]:
         yield f"  attempts that failed in a row: {link['failures']}"
     if link["blocked"]:
         yield f"  traffic may not raise it: {link['blocked']}"
+
+
+def own_reason(link: dict[str, Any]) -> str:
+    """Return why a link is as it is, "" where what blocks it says so anyway."""
+    said, blocked = (str(link[key]).partition(";")[0] for key in ("reason", "blocked"))
+    return "" if said == blocked else str(link["reason"])
+
+
+def again(link: dict[str, Any]) -> str:
+    """Return what follows on the reason of a link that rests: until when, "" for others."""
+    again_in_s = link["again_in_s"]
+    if again_in_s is None:
+        return ""
+    return f"; again in {duration(again_in_s)}, or by postroad up {link['name']}"
 
 
 def _names(names: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from router.cli.tables import duration, size
 from router.host.ledger.entries import KILLED
 from router.link.types import Cause, Ending
 
-__all__ = ["minute", "moment", "story", "waited", "who"]
+__all__ = ["ended", "minute", "moment", "story", "waited", "who"]
 
 TENTHS_BELOW_S = 10.0  # seconds; how long one waits for a line is felt to the tenth below that
 
@@ -27,7 +27,7 @@ _BECAUSE = {
     Ending.CARRIER_LOST.value: "the carrier was lost",
     Ending.FAILED.value: "dialling failed",
     Ending.TIMED_OUT.value: "dialling took too long",
-    Ending.REFUSED.value: "the provider refused the login",
+    Ending.REFUSED.value: "the provider would not let us in",
     Ending.REPLACED.value: "a better line had recovered",
     Ending.SHUTDOWN.value: "the router was stopped",
 }
@@ -48,6 +48,12 @@ def story(entry: _Entry) -> list[str]:
     """Return what there is to tell, a sentence or two on each line."""
     lines = [_outcome(entry), *_origin(entry), _waiting(entry), _carried(entry), _end(entry)]
     return [line for line in lines if line]
+
+
+def ended(row: _Entry) -> str:
+    """Return why an attempt ended in a few words; its detail may say it all."""
+    ending, detail = row["ending"], row["detail"]
+    return str(detail) if ending in detail else ", ".join(filter(None, (ending, detail)))
 
 
 def moment(epoch: float) -> str:
@@ -171,5 +177,9 @@ def _because(entry: _Entry) -> str:
     ending, detail = entry["ending"], entry["detail"]
     if ending == Ending.USER.value and detail:
         return str(detail)
-    reason = _BECAUSE.get(ending, ending)
-    return f"{reason} ({detail})" if detail and ending in _WITH_DETAIL else str(reason)
+    reason = str(_BECAUSE.get(ending, ending))
+    if not detail or ending not in _WITH_DETAIL:
+        return reason
+    if detail.startswith(ending):  # such as "carrier lost on eth2"
+        return f"{reason}{detail.removeprefix(ending)}"
+    return f"{reason} ({detail})"

@@ -12,6 +12,8 @@ from rich.table import Table
 from router.cli.options import as_json, control_client, control_options, print_json
 from router.cli.story import minute, story, waited, who
 from router.cli.tables import duration, print_table, size, table
+from router.errors import ControlError
+from router.host.control.client import ControlClient
 from router.link.types import Cause
 from router.units import parse_duration
 
@@ -81,12 +83,21 @@ def why(
         answer = client.get("ledger/top", since=since)
     else:
         answer = client.get("ledger", last=str(last), link=link, host=host, since=since)
+        if link and not answer["entries"]:
+            _require(client, link)
     if as_json:
         print_json(answer)
     elif top:
         _print_dialers(answer["dialers"][:last])
     else:
         _print_entries(answer["entries"])
+
+
+def _require(client: ControlClient, link: str) -> None:
+    """Raise ControlError if there is no such link; one that there was has its entries yet."""
+    names = [row["name"] for row in client.get("status")["links"]]
+    if link not in names:
+        raise ControlError(f"there is no link {link!r}; there are: {', '.join(names)}")
 
 
 def _print_entries(entries: _Rows) -> None:

@@ -2,8 +2,8 @@
 
 `readers` and the kinds in `values`, `linevalues`, `hours` and `zones` read single values. `schema`,
 `links` and `demand` have the sections, `problems` words what does not fit them. `addresses`,
-`linechecks`, `namechecks` and `checks` hold the sections against each other, `config` is the
-result.
+`linechecks`, `namechecks` and `checks` hold the sections against each other, `pppfiles` and
+`places` against the machine, `config` is the result.
 """
 
 from router.config.config import Config, load, parse

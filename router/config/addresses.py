@@ -14,7 +14,7 @@ from router.config.values import InterfaceAddress
 from router.routing import Place, RoutingConfig, RoutingTable
 from router.wire.address import MAX_PREFIX, Network, format_address
 
-__all__ = ["block_problems", "lan_problems", "link_problems", "routing_of"]
+__all__ = ["block_problems", "lan_problems", "link_problems", "role_of", "routing_of"]
 
 _NO_HOST = tuple(
     Network.parse(text)
@@ -93,7 +93,7 @@ def _interface_problems(key: str, interface: InterfaceAddress) -> Iterator[str]:
     for reserved in _NO_HOST:
         if address in reserved:
             yield f"{key}: {interface} is in {reserved}, whose addresses no host may have"
-    role = _role_of(address, network)
+    role = role_of(address, network)
     if role:
         yield f"{key}: {interface} is {role} of {network}; choose one of its other addresses"
 
@@ -108,8 +108,8 @@ def _gateway_problems(key: str, link: StaticLink) -> Iterator[str]:
         yield f"{key}: {gateway} is the router's own address; name the provider's"
     elif link.gateway not in network and network.prefix < MAX_PREFIX:
         yield f"{key}: {gateway} is not in {network}, the network of the link's address"
-    elif _role_of(link.gateway, network):
-        yield f"{key}: {gateway} is {_role_of(link.gateway, network)} of {network}"
+    elif role_of(link.gateway, network):
+        yield f"{key}: {gateway} is {role_of(link.gateway, network)} of {network}"
 
 
 def _taken_on(link: StaticLink) -> Iterator[tuple[int, str]]:
@@ -122,7 +122,8 @@ def _taken_on(link: StaticLink) -> Iterator[tuple[int, str]]:
         yield network.broadcast, "the broadcast address of the line's network"
 
 
-def _role_of(address: int, network: Network) -> str:
+def role_of(address: int, network: Network) -> str:
+    """Return what an address stands for in its network, "" for a host."""
     if network.prefix >= _POINT_TO_POINT:
         return ""
     roles = {network.address: "the number", network.broadcast: "the broadcast address"}

@@ -19,6 +19,7 @@ from router.config.checks import cross_problems, forward_problems, timeout_warni
 from router.config.demand import HostSection, shipped_rules
 from router.config.linechecks import line_warnings
 from router.config.links import AnyLink, DialledLink, StaticLink
+from router.config.places import place_problems
 from router.config.pppfiles import file_problems
 from router.config.problems import key_path, shape_problems
 from router.config.schema import LanSection, NatSection, RouterFile, RouterSection, WanSection
@@ -139,13 +140,15 @@ class Config:
 def load(path: Path) -> Config:
     """Read a configuration file.
 
-    Raises ConfigError with every problem in it, and those of its rule file beside them.
+    Raises ConfigError with every problem in it, and those of the files that it names.
     """
     file, problems = _judge(_tables(_read(path), path), path)
     if problems:
         raise ConfigError([*problems, *_rule_problems(file, path)])
     config = _config(file, path)
-    if problems := [each for link in config.links for each in file_problems(link)]:
+    found = (*place_problems(config.links), *file_problems(config.links))
+    if found:
+        problems = [f"{path}: {problem}" for problem in found]
         raise ConfigError([*problems, *_rule_problems(file, path)])
     return config
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from router.config.demand import AllowanceSection, PolicySection
 from router.config.links import DialledLink, LinkSection, PppLink
-from router.config.media import Ethernet, Serial
+from router.config.media import Ethernet, Program, Serial
 from router.config.problems import key_path
 from router.config.schema import RouterFile
 from router.link.types import Mode
@@ -28,6 +28,7 @@ def line_problems(links: Sequence[LinkSection]) -> Iterator[str]:
             yield f"{key}: is less than first, from which the delay grows"
         if isinstance(link, PppLink):
             yield from _ppp_problems(key_path("link", index), link)
+    yield from _shared_lines(links)
     yield from _hold_problems(links)
 
 
@@ -57,6 +58,22 @@ def _ppp_problems(section: str, link: PppLink) -> Iterator[str]:
         yield f"{section}.auth: needs user and password_file; without them nobody logs in"
     if link.device == link.carrier:
         yield f"{section}.device: is the card; the TUN that PPP makes needs its own name"
+
+
+def _shared_lines(links: Sequence[LinkSection]) -> Iterator[str]:
+    """Yield which lines are those of other links; each start of a program is one of its own."""
+    first: dict[object, int] = {}
+    for index, link in enumerate(links):
+        if not isinstance(link, PppLink) or isinstance(link.line, Program):
+            continue
+        line, own = link.line, "each link has its own"
+        wanted: object = line
+        if isinstance(line, Ethernet):
+            own = "on one card each has its own service or concentrator"
+            wanted = (line, link.service, link.concentrator)
+        if first.setdefault(wanted, index) != index:
+            taken = key_path("link", first[wanted])
+            yield f"{key_path('link', index, 'line')}: {line} is already the line of {taken}; {own}"
 
 
 def _hold_problems(links: Sequence[LinkSection]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from router.config.linevalues import (
     found,
 )
 from router.config.media import Ethernet, Medium
-from router.config.pppvalues import Flow, Label, Methods, Numbers, Speed, User
+from router.config.pppvalues import USUAL_SPEED, Flow, Label, Methods, Numbers, Speed, User
 from router.config.section import Section
 from router.config.values import (
     Address,
@@ -58,7 +58,6 @@ _LINK = LinkConfig("")
 _REDIAL = RedialConfig()
 _HOLD = HoldLimits()
 _ECHO = Echo()
-_SPEED = 115200  # bit/s: the fastest that every serial port since the 16550 has
 
 
 class RedialSection(Section):
@@ -202,7 +201,7 @@ class PppLink(DialledLink):
 
     device: DeviceName = "ppp0"
     line: Medium = Field(examples=["/dev/ttyS1"])
-    speed: Speed = _SPEED
+    speed: Speed = USUAL_SPEED
     flow_control: Flow = FlowControl.RTS_CTS
     chat: FilePath | None = None
     hang_up_chat: FilePath | None = None

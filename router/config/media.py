@@ -87,7 +87,7 @@ def _read_medium(text: str) -> Serial | Program | Tcp | Ethernet:
             return Program(read_command(rest))
         case "tcp" if place := _HOST_AND_PORT.fullmatch(rest):
             if 1 <= int(place[2]) <= _MOST_PORT:
-                return Tcp(place[1], int(place[2]))
+                return Tcp(place[1].lower(), int(place[2]))
         case "pppoe" if _DEVICE.fullmatch(rest):
             return Ethernet(rest)
         case "" if "/" in text and "\0" not in text:

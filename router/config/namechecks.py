@@ -5,6 +5,7 @@ Problems are `KEY: SENTENCE`, as in `checks`.
 
 from collections.abc import Iterator, Sequence
 
+from router.config.addresses import role_of
 from router.config.demand import HostSection
 from router.config.links import LinkSection, StaticLink
 from router.config.problems import key_path
@@ -39,14 +40,14 @@ def _dhcp_problems(dhcp: DhcpSection, lan: LanSection) -> Iterator[str]:
         yield "lan.dhcp: needs lan.dns = true; one program serves both"
     own, network = lan.address
     first, last = format_address(dhcp.first), format_address(dhcp.last)
-    table = RoutingTable(RoutingConfig(own, network))
-    inside = True
+    inside = dhcp.first in network and dhcp.last in network
     for key, address in (("from", dhcp.first), ("to", dhcp.last)):
-        place = table.lookup(address).place
-        inside = inside and address in network
-        if place is not Place.LAN and address != own:
-            yield f"lan.dhcp.{key}: {format_address(address)} is not for a host of {network}"
-    if dhcp.last < dhcp.first:
+        shown, role = format_address(address), role_of(address, network)
+        if address not in network:
+            yield f"lan.dhcp.{key}: {shown} is not in the LAN's network {network}"
+        elif role:
+            yield f"lan.dhcp.{key}: {shown} is {role} of {network}; choose one for a host"
+    if inside and dhcp.last < dhcp.first:
         yield f"lan.dhcp.to: {last} is before {first}, the first address"
     elif inside and dhcp.first <= own <= dhcp.last:
         yield (

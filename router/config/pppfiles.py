@@ -1,46 +1,71 @@
 """The files beside the configuration that a PPP link names: its chats and its password."""
 
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from router.chat.script import Script, parse_script
 from router.config.links import LinkSection, PppLink
+from router.config.problems import key_path
 from router.errors import ConfigError
 
 __all__ = ["file_problems", "load_chat", "load_password"]
 
 _LONGEST_CHAT = 65536  # octets: no modem is talked to for so long
 _LONGEST_PASSWORD = 255  # octets: PAP's Passwd-Length is one (RFC 1334 section 2.2.1)
+_LINE = re.compile(r":[0-9]+$")
 
 
-def file_problems(link: LinkSection) -> Iterator[str]:
-    """Yield `FILE: SENTENCE` for all that is wrong with the files of a link."""
-    if not isinstance(link, PppLink):
-        return
-    for load, path in (
-        (load_chat, link.chat),
-        (load_chat, link.hang_up_chat),
-        (load_password, link.password_file),
-    ):
+def file_problems(links: Sequence[LinkSection]) -> Iterator[str]:
+    """Yield `KEY: SENTENCE` for all that is wrong with the files that links name.
+
+    The sentence names the file, and the line in it. What is wrong with a file is told once, however
+    often it is named.
+    """
+    told: set[str] = set()
+    for index, link in enumerate(links):
+        if not isinstance(link, PppLink):
+            continue
+        for key, problem in _link_problems(link):
+            if problem not in told:
+                yield f"{key_path('link', index, key)}: {problem}"
+            told.add(problem)
+        if link.chat is not None:
+            key = key_path("link", index, "number")
+            yield from _number_problems(key, link.chat, has_number=bool(link.number))
+
+
+def _link_problems(link: PppLink) -> Iterator[tuple[str, str]]:
+    """Yield the key and what is wrong with its file."""
+    files: tuple[tuple[str, Callable[[Path], object], Path | None], ...] = (
+        ("chat", load_chat, link.chat),
+        ("hang_up_chat", load_chat, link.hang_up_chat),
+        ("password_file", load_password, link.password_file),
+    )
+    for key, load, file in files:
         try:
-            if path is not None:
-                load(path)
+            if file is not None:
+                load(file)
         except ConfigError as error:
-            yield from error.problems
-    if link.chat is not None:
-        yield from _number_problems(link.chat, has_number=bool(link.number))
+            yield from ((key, _behind_a_key(problem)) for problem in error.problems)
 
 
-def _number_problems(chat: Path, *, has_number: bool) -> Iterator[str]:
+def _behind_a_key(problem: str) -> str:
+    """Return `FILE:LINE: SENTENCE` as it is, and `FILE: SENTENCE` as one sentence."""
+    place, _, sentence = problem.partition(": ")
+    return problem if _LINE.search(place) else f"{place} {sentence}"
+
+
+def _number_problems(key: str, chat: Path, *, has_number: bool) -> Iterator[str]:
     with suppress(ConfigError):
         script, _ = load_chat(chat)
         if script.needs_number and not has_number:
-            yield f"{chat}: sends \\T, the number to dial, and the link has none"
+            yield f"{key}: is missing; {chat} sends \\T, the number to dial"
         elif has_number and not script.needs_number:
-            yield f"{chat}: does not send \\T, so the link's number is never dialled"
+            yield f"{key}: is never dialled; {chat} does not send \\T"
 
 
 def load_chat(path: Path) -> tuple[Script, dict[str, bytes]]:
@@ -70,12 +95,10 @@ def load_password(path: Path) -> str:
     except UnicodeDecodeError:
         text = ""
     if mode & stat.S_IRWXO:
-        raise ConfigError(
-            [f"{path}: others may use this file; chmod 640 keeps the password secret"]
-        )
+        raise ConfigError([f"{path}: may be used by others; chmod 640 keeps the password secret"])
     password = text.removesuffix("\n").removesuffix("\r")
     if not password or len(password.encode()) > _LONGEST_PASSWORD or "\n" in password:
-        raise ConfigError([f"{path}: one line of 1 to {_LONGEST_PASSWORD} octets is needed"])
+        raise ConfigError([f"{path}: needs one line of 1 to {_LONGEST_PASSWORD} octets"])
     return password
 
 

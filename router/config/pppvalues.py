@@ -10,16 +10,23 @@ from router.host.ppp.tty import SPEEDS, FlowControl
 from router.ppp.discovery import LONGEST_NAME
 from router.ppp.types import Method
 
-__all__ = ["Flow", "Label", "Methods", "Numbers", "Speed", "User"]
+__all__ = ["USUAL_SPEED", "Flow", "Label", "Methods", "Numbers", "Speed", "User"]
+
+USUAL_SPEED = 115200  # bit/s: the fastest that every serial port since the 16550 has
 
 _NUMBER = re.compile(r"[0-9A-D*#,;!@WwTtPp()+ ./-]{1,60}")  # V.250, section 6.3.1
+_NEAREST = 3  # speeds that are named to who gives one that does not exist
 _LONGEST_USER = 255  # octets: PAP's Peer-ID-Length is one (RFC 1334 section 2.2.1)
 
 
 def _read_speed(value: object) -> int:
-    if type(value) is not int or value not in SPEEDS:
-        usual = ", ".join(map(str, SPEEDS))
-        raise ValueError(f"{shown(value)} is not a speed of a serial port, which are {usual}")
+    if type(value) is not int:
+        known = value if isinstance(value, str) and value in map(str, SPEEDS) else USUAL_SPEED
+        raise ValueError(f"{shown(value)} is not a speed: a number without quotes, such as {known}")
+    if value not in SPEEDS:
+        *others, last = sorted(sorted(SPEEDS, key=lambda speed: abs(speed - value))[:_NEAREST])
+        nearest = f"{', '.join(map(str, others))} and {last}"
+        raise ValueError(f"{value} is not a speed of a serial port; the nearest are {nearest}")
     return value
 
 

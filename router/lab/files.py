@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.host.ppp.tty import SPEEDS
 from router.lab import topology
 from router.lab.provider import DEFAULT_RATE, MODEM, Provider
 from router.lab.registry import Lab
@@ -33,6 +34,8 @@ TIMEOUT  300
 CONNECT  \\c
 """
 
+_PORT_BITS, _LINE_BITS = 10, 8  # of an octet: with start and stop bit, and without (V.42)
+_LEAST_SPEED = 115200  # bit/s: what modems are usually spoken to with
 _SLACK_S = 60  # for more than the time to dial: a slow machine is no reason to give up
 
 
@@ -125,6 +128,7 @@ def _dialled(line: Line) -> str:
 name          = "isp"
 backend       = "ppp"
 line          = "./{MODEM}"
+speed         = {_port_speed(line.rate)}
 chat          = "isp.chat"
 number        = "{NUMBER}"
 user          = "{_USER}"
@@ -132,6 +136,12 @@ password_file = "isp.password"
 idle_timeout  = "{format_duration(line.idle_s)}"
 dial_timeout  = "{format_duration(round(line.dial_s) + _SLACK_S)}"\
 """
+
+
+def _port_speed(rate: float) -> int:
+    """Return the speed of a serial port that keeps the line busy, or the highest there is."""
+    needed = max(rate * _PORT_BITS / _LINE_BITS, _LEAST_SPEED)
+    return next((speed for speed in SPEEDS if speed >= needed), max(SPEEDS))
 
 
 def _forward_rules() -> str:

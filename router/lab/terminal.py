@@ -10,8 +10,9 @@ The kernel throws away what has not been read of a terminal that is hung up, and
 not. So a terminal is left a moment to read what it was sent, before it finds the end.
 
 Octets for the terminal wait here while it does not read; `is_full` is for whoever can hold them
-back. Octets of the terminal are read only as far as there is room for them, and where there is
-none, the terminal's writes wait.
+back. Octets of the terminal for which there is no room wait here as well, and meanwhile it may send
+no more: its output is stopped, as a modem does with CTS. The kernel would take 18,000 octets of it
+otherwise, four seconds of a modem's time, and no queue before the line could be short.
 """
 
 import asyncio
@@ -56,7 +57,9 @@ class Terminal:
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._waiting = bytearray()
+        self._typed = bytearray()  # by the terminal, no room yet
         self._is_reading = False
+        self._is_stopped = False
         self._master, self._slave = -1, ""
         self._parting: asyncio.Task[None] | None = None
         self._plug_in()
@@ -75,8 +78,12 @@ class Terminal:
                 self._flush()
 
     def read(self) -> None:
-        """Read again, because there is room."""
-        if self._master >= 0 and self._parting is None and not self._is_reading:
+        """Go on, because there is room."""
+        if self._master >= 0 and self._parting is None:
+            self._pass_on()
+
+    def _start_reading(self) -> None:
+        if not self._is_reading:
             self._is_reading = True
             self._loop.add_reader(self._master, self._take)
 
@@ -99,7 +106,7 @@ class Terminal:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(self._slave)
         fresh.replace(self._link)
-        self.read()
+        self._start_reading()
 
     def _unplug(self) -> None:
         if self._master >= 0:
@@ -108,6 +115,8 @@ class Terminal:
             os.close(self._master)
         self._master, self._is_reading = -1, False
         self._waiting.clear()
+        self._typed.clear()
+        self._is_stopped = False
 
     async def _part(self) -> None:
         with suppress(TimeoutError):
@@ -123,19 +132,25 @@ class Terminal:
         self._loop.remove_reader(self._master)
 
     def _take(self) -> None:
-        room = min(self._room(), _MOST)
-        if not room:
-            self._stop_reading()
-            return
         with suppress(BlockingIOError):
             try:
-                data = os.read(self._master, room)
+                self._typed += os.read(self._master, _MOST)
             except OSError as error:
                 if error.errno != errno.EIO:  # all have closed it
                     raise
                 self._lose()
             else:
-                self._receive(data)
+                self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Pass on what there is room for, and have the terminal send while nothing waits."""
+        while self._typed and (room := self._room()):
+            data = bytes(self._typed[:room])
+            del self._typed[:room]
+            self._receive(data)
+        if bool(self._typed) != self._is_stopped and self._master >= 0:
+            self._is_stopped = bool(self._typed)
+            _let_send(self._slave, not self._is_stopped)
 
     def _lose(self) -> None:
         self._unplug()
@@ -170,5 +185,14 @@ def _unread(slave: str) -> int:
     try:
         (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
         return int(count)
+    finally:
+        os.close(descriptor)
+
+
+def _let_send(slave: str, may: bool) -> None:
+    """Stop the terminal's output, or let it go on."""
+    descriptor = os.open(slave, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        termios.tcflow(descriptor, termios.TCOON if may else termios.TCOOFF)
     finally:
         os.close(descriptor)

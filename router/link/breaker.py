@@ -139,7 +139,7 @@ class Breaker:
         if self._state is not BreakerState.OPEN:
             return ""
         rest = format_duration(ceil(self._rested_at - now))
-        return f"{self._why}; next try in {rest}, or by hand"
+        return f"{self._why}; next try in {rest}, or by postroad up"
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timer` has something to do."""
@@ -167,4 +167,6 @@ class Breaker:
             self._rested_at, self._why = now + self._config.rest_s, why
             if former is BreakerState.CLOSED:
                 rest = format_duration(ceil(self._config.rest_s))
-                self._trip = f"automatic dialling stops: {why}; next try in {rest}, or by hand"
+                self._trip = (
+                    f"automatic dialling stops: {why}; next try in {rest}, or by postroad up"
+                )

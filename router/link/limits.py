@@ -2,7 +2,9 @@
 
 The schedule gives links on demand their mode of the hour; links of another mode keep theirs. Budget
 and breaker are about metered links, and about what is not a person's doing: what people raise
-counts in the budget, and neither is stopped by it nor trips the breaker.
+counts in the budget, and neither is stopped by it nor trips the breaker. A line that is raised
+again because it was lost in use is nobody's doing, even if a person had raised it before: it is
+counted and stopped like what traffic raises. That a permanent line answered nothing is no fault.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,7 +63,7 @@ class Limits:
         automatic = rise.trigger.cause.is_automatic
         if rise.ended_at is not None:
             self._budget.line_down(link.name, now)
-            if rise.up_at is not None and rise.trigger.cause is Cause.DEMAND:
+            if rise.up_at is not None and self._is_for_traffic(link, rise, now):
                 self._breaker.ended(now, useful=useful)
             elif automatic and rise.ending is not None and rise.ending.is_failure:
                 self._breaker.failed(now)
@@ -71,6 +73,12 @@ class Limits:
             self._budget.dialled(now)
             if automatic:
                 self._breaker.dialled(now)
+
+    def _is_for_traffic(self, link: LinkConfig, rise: Rise, now: float) -> bool:
+        """Whether something was to be answered over the line."""
+        cause = rise.trigger.cause
+        permanent = self.mode(link, now) is Mode.PERMANENT
+        return cause is Cause.DEMAND or (cause is Cause.RECONNECT and not permanent)
 
     def add_bytes(self, link: LinkConfig, count: int, now: float) -> None:
         """Account for what a link has carried."""

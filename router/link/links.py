@@ -367,6 +367,7 @@ class Links:
         rise = machine.rise
         up_at = None if rise is None else rise.up_at
         falls_at = inf if self._is_kept(machine, now) else machine.falls_at(now)
+        rests = machine.state is State.HOLDOFF and not machine.blocked
         return LinkRow(
             name=machine.name,
             mode=self._limits.mode(machine.config, now).value,
@@ -379,6 +380,7 @@ class Links:
             active=machine is self.active,
             up_s=None if up_at is None or not machine.is_up else now - up_at,
             falls_in_s=falls_at - now if machine.is_up and falls_at < inf else None,
+            again_in_s=max(0.0, machine.next_deadline() - now) if rests else None,
             blocked=machine.blocked,
             failures=machine.failures,
             attempt=machine.attempt,

@@ -11,7 +11,8 @@ of several links is preferred is for `router.link.links`.
 * Down again, a link is in HOLDOFF: for no time at all when it fell on purpose, for
   `redial.after_loss_s` when it lost its carrier, and after failures for longer and longer.
 * A line that lost its carrier while something held it, or that has been asked for while it was
-  hanging up, is raised again after its rest: `wanted` is the trigger of that next attempt.
+  hanging up, is raised again after its rest: `wanted` is the trigger of that next attempt. After a
+  loss that is the router's own doing, whoever raised the line before; the trigger says who it was.
 * An idle line stays until its grace and its minimum are over, and then, where time is sold in
   units, until just before the next unit begins: what is paid for may as well be used.
 * Failures count in a row; coming up ends the row.
@@ -134,6 +135,7 @@ class LinkMachine:
         self.useful = False
         self.wanted: Trigger | None = None
         self.rise: Rise | None = None
+        self._raised = ""  # by whom or what, before any reconnects, as a clause
         self.signals: list[Signal] = []
         self._refusals = 0  # in a row
         self._refused = ""  # what the provider said, the last time
@@ -170,7 +172,7 @@ class LinkMachine:
         """Why nobody but a person is to raise it, "" unless too many logins were refused."""
         if not 0 < self.config.refusals <= self._refusals:
             return ""
-        return f"login refused: {self._refused}; raise it by hand to try again"
+        return f"{self._refused}; left to people: postroad up {self.name}"
 
     @property
     def cause(self) -> Cause | None:
@@ -213,11 +215,16 @@ class LinkMachine:
             self.wanted = trigger
         elif self.state in _DOWN:
             self.wanted = None
-            self.attempt += 1
-            self.useful = False
-            self.rise = Rise(self.name, self.attempt, trigger, begun_at=now)
+            self.rise = self._begun(trigger, now)
             self.signals.append(self.rise)
             self._step(Event.RAISE, now, _because(trigger), trigger.by or trigger.cause.value)
+
+    def _begun(self, trigger: Trigger, now: float) -> Rise:
+        self.attempt += 1
+        self.useful = False
+        if trigger.cause is not Cause.RECONNECT:
+            self._raised = trigger.in_retrospect
+        return Rise(self.name, self.attempt, trigger, begun_at=now)
 
     def drop(self, ending: Ending, now: float, *, by: str, detail: str = "") -> None:
         """Take it down, or break the attempt off."""
@@ -239,8 +246,8 @@ class LinkMachine:
             self._ending = Ending.CARRIER_LOST if self.is_up else failure
             self._detail = report.why
         if self.is_up and reconnect:
-            cause = Cause.USER if self.cause is Cause.USER else Cause.RECONNECT
-            self.wanted = Trigger(cause, self.by, "the line was in use when it was lost")
+            why = f"the line was in use when it was lost; {self._raised}"
+            self.wanted = Trigger(Cause.RECONNECT, "the router", why)
         why = getattr(report, "why", "") or _EVENTS[type(report)].value
         self._step(_EVENTS[type(report)], now, why, self.name)
         if is_refusal:
@@ -258,10 +265,7 @@ class LinkMachine:
 
     def _take_address(self, report: Addressed, now: float) -> None:
         if self.state in _DOWN and not report.attempt:
-            self.attempt += 1
-            self.useful = False
-            trigger = Trigger(Cause.FOUND, self.name, "it was up already")
-            self.rise = Rise(self.name, self.attempt, trigger, begun_at=now)
+            self.rise = self._begun(Trigger(Cause.FOUND, self.name, "it was up already"), now)
         elif report.attempt != self.attempt or self.state not in _LIVE:
             return
         assert self.rise is not None

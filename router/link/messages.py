@@ -56,7 +56,8 @@ class Failed:
     """The attempt came to nothing and the line is down; `why` is one clause for people.
 
     `is_refusal`: the provider was reached and refused the login, so that the next attempt would
-    come to nothing too, and might have the account locked. `why` is then the provider's reason.
+    come to nothing too, and might have the account locked. `why` stands alone all the same: it
+    says that the login was refused, and what the provider said of it.
     """
 
     link: str
@@ -105,6 +106,19 @@ class Trigger:
     packet: str = ""
     rule: str = ""
     grace_s: float | None = None
+
+    @property
+    def in_retrospect(self) -> str:
+        """Who had raised the link, as a clause for whoever raises it again."""
+        match self.cause:
+            case Cause.DEMAND | Cause.USER:
+                return f"{self.by or 'somebody'} had raised it"
+            case Cause.LEASE:
+                return f"the lease {self.by} had raised it"
+            case Cause.FOUND:
+                return "it had been found up"
+            case Cause.PERMANENT | Cause.RECONNECT | Cause.RECOVERY:
+                return "the router had raised it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ class LinkRow:
     """A link: its state, for how long, why and by whom; `address` is "" while it has none.
 
     `up_s` is None while it is down; `falls_in_s` is when it will fall if nothing holds it any
-    longer, None while it is down or never falls by itself; `blocked` says why traffic may not
-    raise it, "" if it may. `failures` are those in a row. `active` is the link that new sessions
-    go out by.
+    longer, None while it is down or never falls by itself; `again_in_s` is when it will have
+    rested and may be raised without a person again, None unless it rests and nothing blocks it;
+    `blocked` says why traffic may not raise it, "" if it may. `failures` are those in a row.
+    `active` is the link that new sessions go out by.
     """
 
     name: str
@@ -29,6 +30,7 @@ class LinkRow:
     active: bool
     up_s: float | None
     falls_in_s: float | None
+    again_in_s: float | None
     blocked: str
     failures: int
     attempt: int

@@ -72,7 +72,7 @@ class Cause(Enum):
     LEASE = "lease"
     USER = "user"
     PERMANENT = "permanent"
-    RECONNECT = "reconnect"  # the carrier was lost while something held the line
+    RECONNECT = "reconnect"  # the carrier was lost in use, whoever had raised the line
     RECOVERY = "recovery"  # a better link that was dead is tried again
     FOUND = "found up"  # at start, or raised by somebody else
 

@@ -289,8 +289,8 @@ class Session:
         if act is Act.LAYER_UP:
             assert self._logins is not None
             self._lcp.obstacle, self._establishments = None, 0
-            user = self._logins.user
-            opened = Opened(ipcp.address, ipcp.peer_address, ipcp.mtu, ipcp.dns, user)
+            user, method = self._logins.user, self._lcp.demanded_of_us
+            opened = Opened(ipcp.address, ipcp.peer_address, ipcp.mtu, ipcp.dns, user, method)
             self._events.append(opened)
         elif act is Act.LAYER_FINISHED:
             silent = ipcp.farewell is None

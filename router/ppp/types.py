@@ -166,7 +166,8 @@ class Framed:
 class Opened:
     """Packets may go: our address, the peer's (0 if it told none), the largest packet it takes.
 
-    `user` is who the peer has proved to be, "" where nothing was demanded.
+    `user` is who the peer has proved to be, "" where nothing was demanded; `method` is how we have
+    proved who we are, None where we had not to.
     """
 
     address: int
@@ -174,6 +175,7 @@ class Opened:
     mtu: int
     dns: tuple[int, ...] = ()
     user: str = ""
+    method: Method | None = None
 
 
 @dataclass(frozen=True, slots=True)

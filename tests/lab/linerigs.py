@@ -250,7 +250,7 @@ class TellingRig(BareRig):
 
     def refuse_login(self) -> str:
         self._mode.write_text("refuse-login")
-        return LOGIN_REFUSED
+        return f"login refused: {LOGIN_REFUSED}"
 
     def stall(self) -> None:
         self._mode.write_text("stall")

@@ -113,7 +113,7 @@ class RefusedLogin:
 
     def reports(self, link: str, attempt: int) -> Timed:
         yield self.after_s / 2, Connected(link, attempt)
-        yield self.after_s, Failed(link, attempt, "wrong password", is_refusal=True)
+        yield self.after_s, Failed(link, attempt, "login refused: wrong password", is_refusal=True)
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ class ScriptedCache:
 def link_row(name: str, state: State = State.DORMANT, **changes: object) -> LinkRow:
     row = LinkRow(
         name=name, mode="on-demand", state=state.value, since_s=5.0, reason="at start", by="router",
-        address="", mtu=1500, active=False, up_s=None, falls_in_s=None, blocked="", failures=0,
-        attempt=0,
+        address="", mtu=1500, active=False, up_s=None, falls_in_s=None, again_in_s=None, blocked="",
+        failures=0, attempt=0,
     )  # fmt: skip
     return replace(row, **changes)  # type: ignore[arg-type]
 

@@ -92,6 +92,7 @@ def test_23_the_router_host_itself_dials() -> None:
     """WinRoute: dial on demand does not work from the router host itself."""
     office = Office()
     assert office.lan(f"udp {ROUTER}:4000 > {DNS}:53") == []
+    assert office.rises[0].trigger.by == office.holding.waiting[0].host == "the router"
     assert office.wait(5) == [f"wan udp {LINE}:4000 > {DNS}:53"]
     answer = office.wan(f"udp {DNS}:53 > {LINE}:4000")
     assert answer == [f"lan udp {DNS}:53 > {ROUTER}:4000"]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from router.link.types import Action, BreakerConfig, HostRight, LinkConfig, Mode, Right
+from router.link.types import Action, BreakerConfig, Cause, HostRight, LinkConfig, Mode, Right
 from router.wire.address import parse_address
 from tests.lab.network import whole
-from tests.lab.provider import STEADY, FakeProvider, Office, policy
+from tests.lab.provider import STEADY, FakeProvider, Office, Up, policy
 from tests.simulation.talks import (
     ALICE,
     BOB,
@@ -197,6 +197,23 @@ def test_17_dialling_that_does_no_good_stops_by_itself() -> None:
     assert office.raise_link(by="boss") == ""
     office.wait(5)
     assert office.state() == "UP"
+
+
+def test_17_redials_are_no_persons_even_if_a_person_raised_the_line() -> None:
+    """The same, begun by hand: whoever raised the line once has not ordered what follows."""
+    provider = FakeProvider(isp=[Up(5, lost_after_s=10.0)])
+    office = Office(LinkConfig("isp", redial=STEADY), provider=provider, breaker=BreakerConfig())
+    office.raise_link(by="boss")
+    for second in range(600):
+        office.lan(f"udp {ALICE}:{1000 + second} > {WEB}:6000")
+        office.wait(1)
+    first, *redials = office.rises
+    assert (first.trigger.cause, first.trigger.by) == (Cause.USER, "boss")
+    assert {(each.trigger.cause, each.trigger.why) for each in redials} == {
+        (Cause.RECONNECT, "the line was in use when it was lost; boss had raised it")
+    }
+    assert len(redials) == 5
+    assert office.warnings[0].startswith("automatic dialling stops: 5 rises in a row")
 
 
 @pytest.mark.parametrize("flags", ["R", "RA", "F", "FA", "FPA"])

@@ -40,7 +40,7 @@ def test_the_first_packet_waits_for_as_long_as_dialling_takes(delay_s: float) ->
     ("outcome", "after_s", "detail"),
     [
         (Busy(3), 3, "busy"),
-        (RefusedLogin(4), 4, "wrong password"),
+        (RefusedLogin(4), 4, "login refused: wrong password"),
         (NoAnswer(), 60, "no line after 60 s"),
         (NoAnswer(carrier=True), 60, "no line after 60 s"),
     ],

@@ -7,6 +7,7 @@ from router.link.types import (
     Allowance,
     BreakerConfig,
     BudgetConfig,
+    Cause,
     Ending,
     HostRight,
     LinkConfig,
@@ -16,7 +17,7 @@ from router.link.types import (
     Span,
 )
 from router.wire.address import parse_address
-from tests.lab.provider import Office, policy
+from tests.lab.provider import STEADY, FakeProvider, Office, Up, policy
 from tests.simulation.talks import ALICE, BOB, CAROL, MAIL, ROUTER, WEB, ask_name, connect
 
 FIRST = "203.0.113.2"
@@ -200,6 +201,44 @@ def test_what_is_over_budget_fails_fast_and_people_may_still_dial() -> None:
     assert endings(office)[-1] is not Ending.BUDGET
     office.wait_till("2025-03-04 00:00")
     assert connect(office, f"{CAROL}:4002") == f"{FIRST}:4002"
+
+
+def test_what_is_redialled_is_nobodys_any_more_for_the_budget() -> None:
+    office = Office(budget=BudgetConfig(per_day=Allowance(minutes=10)), breaker=NO_BREAKER)
+    office.raise_link(by="boss")
+    office.wait(5)
+    connect(office)
+    office.lose()
+    office.wait(9)
+    for number in range(12 * 3):
+        office.lan(f"udp {BOB}:{4000 + number} > {WEB}:6000")
+        office.wait(20)
+    assert [rise.trigger.cause for rise in office.rises] == [Cause.USER, Cause.RECONNECT]
+    assert endings(office) == [Ending.CARRIER_LOST, Ending.BUDGET]
+
+
+def test_what_is_over_budget_is_not_redialled_even_if_a_person_raised_it() -> None:
+    office = Office(budget=BudgetConfig(per_day=Allowance(dials=1)))
+    office.raise_link(by="boss")
+    office.wait(5)
+    connect(office)
+    office.lose()
+    office.wait(600)
+    assert endings(office) == [Ending.CARRIER_LOST]
+
+
+@pytest.mark.parametrize(("mode", "stops"), [(Mode.ON_DEMAND, True), (Mode.PERMANENT, False)])
+def test_redials_that_answer_nothing_stop_but_for_a_permanent_line(mode: Mode, stops: bool) -> None:
+    office = Office(
+        LinkConfig("isp", mode=mode, redial=STEADY),
+        provider=FakeProvider(isp=[Up(5, lost_after_s=10.0)]),
+        breaker=BreakerConfig(failures=0, useless=3, dials_per_hour=0),
+    )
+    for second in range(600):
+        office.lan(f"udp {ALICE}:{1000 + second} > {WEB}:6000")
+        office.wait(1)
+    assert {rise.trigger.cause for rise in office.rises[1:]} == {Cause.RECONNECT}
+    assert (len(office.rises) == 3, bool(office.warnings)) == (stops, stops)
 
 
 def test_the_last_dial_that_is_allowed_is_no_reason_to_fall() -> None:

@@ -169,6 +169,7 @@ def test_the_router_asks_by_the_rule_of_the_host_and_raises_nothing() -> None:
     office.wan(f"udp {DNS}:53 > {LINE}:40000", b"answer")
     (holder,) = office.holding.holders
     assert (holder.rule, holder.holds_s) == (str(rule), 70.0)
+    assert holder.host == "the router"
     office.lose()
     office.drop_link()
     office.wait(2)

@@ -13,7 +13,7 @@ DSL, LTE = "203.0.113.2", "198.18.0.9"
 SYN = f"tcp {ALICE}:4000 > {WEB}:80 S"
 UNREACHABLE = f"lan host-unreachable {ROUTER} > {ALICE} ({SYN})"
 PROHIBITED = f"lan prohibited {ROUTER} > {ALICE} ({SYN})"
-REFUSED = "login refused: wrong password; raise it by hand to try again"
+REFUSED = "login refused: wrong password; left to people: postroad up isp"
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 
@@ -69,7 +69,7 @@ def test_a_wrong_password_is_tried_twice_and_then_left_alone_for_a_month(
         office.wait(HOUR_S)
     assert len(office.dialled()) == 2
     assert [rise.ending for rise in office.rises] == [Ending.REFUSED] * 2
-    assert [rise.detail for rise in office.rises] == ["wrong password"] * 2
+    assert [rise.detail for rise in office.rises] == ["login refused: wrong password"] * 2
     assert office.warnings == [f"isp stays down, {REFUSED}"]
     assert (office.state(), office.row().blocked) == ("DISABLED", REFUSED)
 
@@ -120,6 +120,22 @@ def test_a_login_that_succeeds_is_trusted_anew() -> None:
     )
     office.wait(DAY_S)
     assert (len(office.dialled()), office.state()) == (4, "UP")
+
+
+# When again
+
+
+def test_it_is_told_when_it_is_tried_again_and_then_that_it_is_left_to_people() -> None:
+    office = an_office()
+    told = []
+    for _ in range(2):
+        office.lan(SYN)
+        office.wait(14)
+        told.append((office.state(), office.row().again_in_s, office.row().blocked))
+        office.wait(46)
+    assert told == [("HOLDOFF", 20.0, ""), ("HOLDOFF", None, REFUSED)]
+    office.wait(HOUR_S)
+    assert (office.state(), office.row().again_in_s) == ("DISABLED", None)
 
 
 # By hand
@@ -173,7 +189,7 @@ def test_while_the_backup_carries_the_refused_line_is_not_tried_whether_it_has_r
         office.lan(f"tcp {ALICE}:4001 > {WEB}:80 A", seq=4, ack=5)
         office.wait(60)
     assert (office.state("lte"), len(office.dialled("dsl"))) == ("UP", 2)
-    assert office.row("dsl").blocked == REFUSED
+    assert office.row("dsl").blocked == REFUSED.replace("isp", "dsl")
 
 
 def test_by_hand_the_line_comes_back_before_its_backup() -> None:
@@ -193,4 +209,6 @@ def test_when_both_are_refused_nobody_waits() -> None:
         office.wait(60)
     assert (len(office.dialled("dsl")), len(office.dialled("lte"))) == (2, 2)
     assert office.lan(SYN) == [PROHIBITED]
-    assert office.warnings == [f"{name} stays down, {REFUSED}" for name in ("dsl", "lte")]
+    assert office.warnings == [
+        f"{name} stays down, {REFUSED.replace('isp', name)}" for name in ("dsl", "lte")
+    ]

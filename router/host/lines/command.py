@@ -105,7 +105,7 @@ class CommandBackend:
             raise DialError(not_started("up", error)) from None
         outcome = Outcome.of("up", told, await self._raising.wait())
         if outcome.is_refusal:
-            raise RefusedError(outcome.why)
+            raise RefusedError(f"login refused: {outcome.why}")
         if outcome.why:
             raise DialError(outcome.why)
         line = await self._told_line(told)

@@ -13,18 +13,24 @@ file is enough.
 What a provider assigns is not believed blindly. An address that is on the LAN, or on no network at
 all, makes no line: packets would have nowhere to come back to, and no address may be on both sides
 (RFC 4787 REQ-7). Name servers at such addresses are passed over.
+
+Engine and session go with each rise, and what they have counted is kept here.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from router.devices import Rng
 from router.errors import ConfigError
 from router.host.lines.backend import DialError, LineAddress, LineLostError, RefusedError
+from router.host.lines.details import LineDetails
 from router.host.ppp.engine import EndedError, Engine
-from router.host.ppp.line import Line
+from router.host.ppp.line import DialledLine
 from router.host.ppp.tun import PacketTun, open_packet_tun
+from router.ppp.backlog import Cause
+from router.ppp.methods import describe, value_of
 from router.ppp.types import End, Login, Opened, SessionConfig
 from router.wire.address import MAX_PREFIX, format_address
 
@@ -33,8 +39,28 @@ __all__ = ["PppBackend"]
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What sessions have counted."""
+
+    received: int = 0
+    sent: int = 0
+    malformed: int = 0
+    dropped: Counter[Cause] = field(default_factory=Counter)
+
+    def plus(self, engine: Engine) -> "_Tally":
+        """Return the sum of this and of what an engine has counted."""
+        counters = engine.session.counters
+        return _Tally(
+            self.received + counters.received_frames,
+            self.sent + counters.sent_frames,
+            self.malformed + counters.malformed,
+            self.dropped + engine.backlog.dropped,
+        )
+
+
 class PppBackend:
-    """Implements `router.host.lines.backend.Backend`; made where an event loop runs.
+    """Implements `router.host.lines.backend.Backend` and `Detailed`; made where an event loop runs.
 
     `login` returns who we are, for each dial anew; it may raise ConfigError. `is_outside` is
     whether an address may be beyond the line. `tap` is given each frame, and whether it came in.
@@ -44,7 +70,7 @@ class PppBackend:
     def __init__(
         self,
         link: str,
-        line: Line,
+        line: DialledLine,
         config: SessionConfig,
         *,
         netns: str,
@@ -66,6 +92,7 @@ class PppBackend:
         self._tap = tap
         self._good_bye_s = hang_up_timeout_s / 2
         self._engine: Engine | None = None
+        self._past = _Tally()  # of engines that are gone
 
     async def probe(self) -> LineAddress | None:
         """Return None: what another process has raised went with it."""
@@ -95,11 +122,31 @@ class PppBackend:
         """End the session in good form, and have the line down."""
         if self._engine is not None:
             await self._engine.hang_up(self._good_bye_s)
+            self._past = self._past.plus(self._engine)
             self._engine = None
 
     async def close(self) -> None:
         """Have the line down, should it not be."""
         await self.hang_up()
+
+    def details(self) -> LineDetails:
+        """Return what the line has got and what has been counted."""
+        engine = self._engine
+        tally = self._past if engine is None else self._past.plus(engine)
+        opened = None if engine is None else engine.opened
+        method = None if opened is None else opened.method
+        peer = 0 if opened is None else opened.peer_address
+        dns = () if opened is None else self._name_servers(opened)
+        return LineDetails(
+            carrier=self._line.carrier,
+            login="" if method is None else describe(value_of(method)),
+            peer=format_address(peer) if peer else "",
+            dns=tuple(map(format_address, dns)),
+            waiting_packets=0 if engine is None else len(engine.backlog),
+            frames={"received": tally.received, "sent": tally.sent},
+            bad_frames={**self._line.bad_frames, "malformed": tally.malformed},
+            dropped_packets={cause.name.lower(): tally.dropped[cause] for cause in Cause},
+        )
 
     def _session_config(self) -> SessionConfig:
         try:
@@ -119,7 +166,7 @@ class PppBackend:
             address = format_address(opened.address)
             why = f"the provider assigns {address}, which is not an address beyond the line"
             raise EndedError(End.NO_ADDRESS, why)
-        dns = tuple(server for server in opened.dns if self._is_outside(server))
+        dns = self._name_servers(opened)
         for server in sorted({*opened.dns} - {*dns}):
             _log.warning("%s: no name server can be at %s", self._link, format_address(server))
         _log.info(
@@ -130,3 +177,6 @@ class PppBackend:
             opened.mtu,
         )
         return LineAddress(opened.address, MAX_PREFIX, opened.mtu, dns=dns)
+
+    def _name_servers(self, opened: Opened) -> tuple[int, ...]:
+        return tuple(server for server in opened.dns if self._is_outside(server))

@@ -24,6 +24,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from router.host.lines.backend import Backend, LineAddress
+from router.host.lines.details import Detailed, LineDetails
 from router.host.lines.keeper import Keeper
 from router.link.messages import Dial, HangUp, Report, Rise, Signal
 
@@ -89,6 +90,11 @@ class LineSupervisor:
     def line(self, name: str) -> LineAddress | None:
         """Return what a link has while it is up."""
         return self._keepers[name].line
+
+    def details(self, name: str) -> LineDetails | None:
+        """Return what else there is to know of a link's line, None where nothing is."""
+        backend = self._backends[name]
+        return backend.details() if isinstance(backend, Detailed) else None
 
     async def close(self) -> None:
         """Take every line down and let go of everything, in bounded time."""

@@ -23,14 +23,14 @@ _READ = 4096  # octets: a modem says a line at a time
 _log = logging.getLogger(__name__)
 
 
-async def converse(chat: Chat, port: Port) -> bytes:
-    """Hold a chat; return what has come after its end. Raises DialError."""
+async def converse(chat: Chat, port: Port) -> Done:
+    """Hold a chat; return its end. Raises DialError."""
     loop = asyncio.get_running_loop()
     chat.start(loop.time())
     while True:
-        rest = await _carry_out(chat, port)
-        if rest is not None:
-            return rest
+        done = await _carry_out(chat, port)
+        if done is not None:
+            return done
         try:
             heard = await _hear(port.descriptor, chat.next_deadline())
         except TimeoutError:
@@ -47,8 +47,8 @@ async def converse(chat: Chat, port: Port) -> bytes:
         raise DialError(f"{port.name} has hung up")
 
 
-async def _carry_out(chat: Chat, port: Port) -> bytes | None:
-    """Do what the chat wants done; return what came after it if that was the end."""
+async def _carry_out(chat: Chat, port: Port) -> Done | None:
+    """Do what the chat wants done; return its end if that was it."""
     for effect in chat.take_effects():
         match effect:
             case Send(octets):
@@ -57,10 +57,10 @@ async def _carry_out(chat: Chat, port: Port) -> bytes | None:
                 await port.send_break()
             case Say(text):
                 _log.info("%s: %s", port.name, text)
-            case Done(rest, reports):
-                for report in reports:
+            case Done():
+                for report in effect.reports:
                     _log.info("%s: %s", port.name, report)
-                return rest
+                return effect
             case Failed(why):
                 raise DialError(why)
     return None

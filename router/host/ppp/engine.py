@@ -107,6 +107,11 @@ class Engine:
         assert self._opened is not None
         return self._opened
 
+    @property
+    def opened(self) -> Opened | None:
+        """What the session has come to, None before and after."""
+        return self._opened if self._ended is None else None
+
     async def hang_up(self, limit_s: float = inf) -> None:
         """End the session in good form, if that takes no longer, and take the line down.
 

@@ -20,7 +20,7 @@ early it comes.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import ClassVar
 
@@ -47,14 +47,15 @@ __all__ = ["PppoeLine"]
 
 BURST = 64  # frames read in a row, before somebody else gets a turn
 STRAYS = 8  # frames of foreign sessions looked at in one connection
+_FLAWS = (Malformed.TRUNCATED, Malformed.PPPOE_VERSION, Malformed.PPPOE_LENGTH)
 _SOURCE = slice(MAC_LENGTH, 2 * MAC_LENGTH)
 _SESSION_END = 4  # octets of the header up to the session's number
 
 
 class PppoeLine:
-    """Implements `router.host.ppp.line.Line`; the card is up and stays as it is.
+    """Implements `router.host.ppp.line.DialledLine`; the card is up and stays as it is.
 
-    `malformed` counts what came in frames of a session and was no packet of one.
+    Bad are those frames of a session that hold no packet of one.
     """
 
     mru = MRU
@@ -63,7 +64,7 @@ class PppoeLine:
     def __init__(
         self, device: str, *, netns: str, rng: Rng, config: DiscoveryConfig | None = None
     ) -> None:
-        self.malformed: Counter[Malformed] = Counter()
+        self._malformed: Counter[Malformed] = Counter()
         self._netns = netns
         self._device = device
         self._rng = rng
@@ -74,7 +75,7 @@ class PppoeLine:
         """Find an access concentrator and have a session with it."""
         host = Discovery(self._config, rng=self._rng)
         try:
-            self._connection = _Connection(self._netns, self._device, host, self.malformed)
+            self._connection = _Connection(self._netns, self._device, host, self._malformed)
         except DeviceError as error:
             raise DialError(str(error)) from None
         await self._connection.establish()
@@ -101,6 +102,16 @@ class PppoeLine:
 
     def set_framing(self, framing: Framing) -> None:
         """Do nothing: frames are not escaped here."""
+
+    @property
+    def carrier(self) -> str:
+        """The session, by its number."""
+        return "" if self._connection is None else self._connection.carrier
+
+    @property
+    def bad_frames(self) -> Mapping[str, int]:
+        """How many frames were malformed, by what was wrong."""
+        return {_name(flaw): self._malformed[flaw] for flaw in _FLAWS}
 
     async def disconnect(self) -> None:
         """End the session."""
@@ -141,6 +152,12 @@ class _Connection:
     def is_congested(self) -> bool:
         """Whether frames wait."""
         return self._queue.is_congested
+
+    @property
+    def carrier(self) -> str:
+        """The session, by its number; "" where there is none."""
+        is_open = self._host.state is State.OPEN
+        return f"PPPoE session {self._host.session}" if is_open else ""
 
     async def establish(self) -> None:
         """Have a session; raises DialError."""
@@ -314,3 +331,7 @@ class _Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _name(flaw: Malformed) -> str:
+    return flaw.name.lower().replace("_", "-")

@@ -8,7 +8,9 @@ would add three seconds to every key that is pressed.
 
 So what the kernel takes is bounded as well. `burst` is how much is written until the descriptor has
 to say again that it is ready. For a serial port it does so when fewer than 256 octets are left
-(n_tty in Linux), time enough to write more before it runs dry. Sockets and ptys bound themselves.
+(n_tty in Linux), time enough to write more before it runs dry. Sockets bound themselves. A pty in
+place of a serial port takes 18,000 octets in no time, unless whoever is behind it stops us, as a
+modem does with CTS; it is left `pause_s` to do so before it is asked again.
 
 The loss of the carrier is told once, by the loop. Writing may fail before: frames are lost from
 then on, and what can still be read is read before the loss is told.
@@ -20,10 +22,12 @@ from collections.abc import Callable, Iterable
 
 from router.wire.hdlc import Decoder, Encoder, Framing
 
-__all__ = ["MRU", "Flow"]
+__all__ = ["FLAWS", "MRU", "Flow"]
 
 MRU = 1500  # octets (RFC 1661 section 6.1)
 MOST_WAITING = 1 << 20  # octets: a peer that asks and does not listen costs no more memory
+
+FLAWS = ("bad-fcs", "aborted", "too-long", "runt")
 
 _READ = 16384  # octets at once: as the shortest of frames they take 0.1 s to answer
 _HUNG_UP = "carrier lost"
@@ -40,8 +44,11 @@ class Flow:
         receive: Callable[[list[bytes]], None],
         lost: Callable[[str], None],
         ready: Callable[[], None],
+        pause_s: float = 0.0,
     ) -> None:
         self._descriptor = descriptor
+        self._pause_s = pause_s
+        self._pause: asyncio.TimerHandle | None = None
         self._burst = self._may_write = burst
         self._receive, self._lost, self._ready = receive, lost, ready
         self._decoder = Decoder(MRU)
@@ -80,6 +87,13 @@ class Flow:
         """Whether the carrier is lost."""
         return self._is_over
 
+    @property
+    def bad_frames(self) -> dict[str, int]:
+        """How many frames came damaged, by each flaw."""
+        decoder = self._decoder
+        counts = (decoder.bad_fcs, decoder.aborted, decoder.too_long, decoder.runts)
+        return dict(zip(FLAWS, counts, strict=True))
+
     # Sending
 
     @property
@@ -111,6 +125,8 @@ class Flow:
             self._take_no_more()
             self._loop.call_soon(self._read_last, error)
         self._await_room(wanted=bool(self._waiting) or self._may_write <= 0)
+        if self._may_write <= 0 and self._pause_s and self._awaits_room:
+            self._rest()
 
     def _go_on(self) -> None:
         """Write more, because the descriptor is ready."""
@@ -127,9 +143,24 @@ class Flow:
             return
         self._awaits_room = wanted
         if wanted:
-            self._loop.add_writer(self._descriptor, self._go_on)
+            self._ask()
         else:
-            self._loop.remove_writer(self._descriptor)
+            self._stop_asking()
+
+    def _rest(self) -> None:
+        self._stop_asking()
+        self._pause = self._loop.call_later(self._pause_s, self._ask)
+
+    def _ask(self) -> None:
+        """Be told when the descriptor is ready."""
+        self._pause = None
+        self._loop.add_writer(self._descriptor, self._go_on)
+
+    def _stop_asking(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._loop.remove_writer(self._descriptor)
 
     def _take_no_more(self) -> None:
         self._takes_frames = False

@@ -15,12 +15,12 @@ A line may be connected again after that.
 with the modem first; `router.host.ppp.ethernet` is PPPoE.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from router.wire.hdlc import Framing
 
-__all__ = ["Line"]
+__all__ = ["DialledLine", "Line"]
 
 
 class Line(Protocol):
@@ -72,4 +72,21 @@ class Line(Protocol):
 
     async def disconnect(self) -> None:
         """Take the line down; bounded, raises nothing, also after a failed or cancelled dial."""
+        ...
+
+
+class DialledLine(Line, Protocol):
+    """A line that we raise, with what is worth knowing of it."""
+
+    @property
+    def carrier(self) -> str:
+        """What the modem reports of the carrier, or what is in its place; "" while there is none.
+
+        Holds nothing that was sent to the modem.
+        """
+        ...
+
+    @property
+    def bad_frames(self) -> Mapping[str, int]:
+        """How many frames came damaged since the line was made, by each flaw they may have."""
         ...

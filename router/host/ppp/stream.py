@@ -14,13 +14,14 @@ is not waited for longer than `HANG_UP_S`; what was sent before is on its way by
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from router.chat.machine import Chat
 from router.errors import RouterError
 from router.host.lines.backend import DialError
 from router.host.ppp.conversation import converse
-from router.host.ppp.flow import MRU, Flow
+from router.host.ppp.flow import FLAWS, MRU, Flow
 from router.host.ppp.port import Port
 from router.wire.hdlc import Framing
 
@@ -31,6 +32,7 @@ LINGER_S = 1.0  # seconds for the last frames: Terminate-Ack is one, of no great
 
 _FRAME = MRU + 10  # octets: protocol, address and control, FCS, two flags, some escapes
 _QUEUE_S = 0.25  # seconds a port may take to send what it has taken, if that holds two frames
+_PAUSE = 16  # of a burst's time: long enough to be stopped in, too short for a port to run dry
 _OCTET_BITS = 10  # on a serial line, with its start and stop bits
 _UNBOUNDED = 65536  # octets at once into a port without a speed
 
@@ -38,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class StreamLine:
-    """Implements `router.host.ppp.line.Line`.
+    """Implements `router.host.ppp.line.DialledLine`.
 
     `chats` makes a chat for each number; none at all is a line without a modem. `speed` is that of
     a serial port, bit/s, 0 where there is none.
@@ -59,10 +61,13 @@ class StreamLine:
         self._chats = tuple(chats)
         self._hang_up_chat = hang_up_chat
         self._burst = _burst(speed)
+        self._pause_s = self._burst * _OCTET_BITS / speed / _PAUSE if speed else 0.0
         self._turn = 0
         self._is_open = False
         self._heard = b""  # after the chat
+        self._reports: tuple[str, ...] = ()
         self._flow: Flow | None = None
+        self._bad_frames = Counter(dict.fromkeys(FLAWS, 0))  # of flows that are over
 
     async def connect(self) -> None:
         """Open the port and dial."""
@@ -81,7 +86,14 @@ class StreamLine:
     ) -> None:
         """Let frames flow."""
         descriptor = self._port.descriptor
-        self._flow = Flow(descriptor, self._burst, receive=receive, lost=lost, ready=ready)
+        self._flow = Flow(
+            descriptor,
+            self._burst,
+            receive=receive,
+            lost=lost,
+            ready=ready,
+            pause_s=self._pause_s,
+        )
         self._flow.start(self._heard)
 
     def send(self, frames: Iterable[bytes]) -> None:
@@ -99,8 +111,23 @@ class StreamLine:
         if self._flow is not None:
             self._flow.set_framing(framing)
 
+    @property
+    def carrier(self) -> str:
+        """What the chat's REPORT has collected."""
+        return ", ".join(self._reports)
+
+    @property
+    def bad_frames(self) -> Mapping[str, int]:
+        """How many frames came damaged, by flaw."""
+        counts = self._bad_frames.copy()
+        if self._flow is not None:
+            counts.update(self._flow.bad_frames)
+        return counts
+
     async def disconnect(self) -> None:
         """Hang up and close the port."""
+        self._bad_frames.update({} if self._flow is None else self._flow.bad_frames)
+        self._reports = ()
         is_open, self._is_open = self._is_open, False
         flow, self._flow = self._flow, None
         try:
@@ -114,10 +141,11 @@ class StreamLine:
 
     async def _dial(self) -> None:
         try:
-            self._heard = await converse(_made(self._chats[self._turn]), self._port)
+            done = await converse(_made(self._chats[self._turn]), self._port)
         except BaseException:
             self._turn = (self._turn + 1) % len(self._chats)
             raise
+        self._heard, self._reports = done.rest, done.reports
 
     async def _hang_up(self, chat: Callable[[], Chat]) -> None:
         try:

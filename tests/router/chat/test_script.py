@@ -25,7 +25,7 @@ from router.chat.steps import (
 )
 from router.errors import ConfigError
 
-SAMPLE = Path(__file__).parents[3] / "etc/isp.chat"
+ETC = Path(__file__).parents[3] / "etc"
 
 
 def steps(text: str) -> list[Step]:
@@ -90,7 +90,11 @@ def test_pairs_go_over_the_ends_of_lines() -> None:
         ("SAY 'Gr\u00fc\u00dfe,\\tdialling\\n'", Say("Gr\u00fc\u00dfe, dialling")),
         ("SAY ''", Say("")),
         ('"ABORT" BUSY', Watch(Watchword.ABORT, b"BUSY", wanted=True)),
-        ("abort", Expect((Attempt(b"abort"),))),
+        ("'TIMEOUT' 5", Timeout(5.0)),
+        ("'abort'", Expect((Attempt(b"abort"),))),
+        ('"TIMOUT"', Expect((Attempt(b"TIMOUT"),))),
+        ("ABORTED", Expect((Attempt(b"ABORTED"),))),
+        ("TIME", Expect((Attempt(b"TIME"),))),
         (r"\\ABORT", Expect((Attempt(b"\\ABORT"),))),
     ],
 )
@@ -221,18 +225,28 @@ def test_what_a_script_needs() -> None:
     assert script.files == ("one", "two")
 
 
-def test_the_sample_needs_a_number_and_no_files() -> None:
-    sample = parse_script(SAMPLE.read_text(), "isp.chat")
-    assert sample.needs_number
+SAMPLES = [
+    ("isp.chat", True, ("isp.password",)),
+    ("isp-down.chat", False, ()),
+]
+
+
+@pytest.mark.parametrize(("name", "dials"), [each[:2] for each in SAMPLES])
+def test_the_samples_need_no_files(name: str, *, dials: bool) -> None:
+    sample = parse_script((ETC / name).read_text(), name)
+    assert sample.needs_number is dials
     assert sample.files == ()
 
 
-def test_what_the_sample_has_commented_out_can_be_taken_in() -> None:
-    lines = SAMPLE.read_text().split("\n")
+@pytest.mark.parametrize(("name", "dials", "files"), SAMPLES)
+def test_what_a_sample_has_commented_out_can_be_taken_in(
+    name: str, files: tuple[str, ...], *, dials: bool
+) -> None:
+    lines = (ETC / name).read_text().split("\n")
     taken = [line[1:] if line[:1] == "#" and line[1:2].strip() else line for line in lines]
     assert taken != lines
-    sample = parse_script("\n".join(taken), "isp.chat")
-    assert sample.files == ("isp.password",)
+    sample = parse_script("\n".join(taken), name)
+    assert (sample.needs_number, sample.files) == (dials, files)
 
 
 # Mistakes
@@ -273,7 +287,6 @@ HYPHEN = r'nothing is awaited at a "-", and nothing after it; a hyphen itself is
         ("ECHO on", ['after ECHO stands "ON" or "OFF"']),
         ("HANGUP NO", ['after HANGUP stands "ON" or "OFF"']),
         (r"SAY 'to \T'", [f"after SAY {IN_EXPECT}"]),
-        (r"\d", [f"in an expect string {IN_EXPECT}"]),
         (r"\8", [f"in an expect string {IN_EXPECT}"]),
         ("a\\", [f"in an expect string {IN_EXPECT}"]),
         (r"\400", [r"in an expect string octal digits after a backslash are from 0 to 377"]),
@@ -286,7 +299,7 @@ HYPHEN = r'nothing is awaited at a "-", and nothing after it; a hyphen itself is
         ("-BREAK-ogin:", [f"in an expect string {HYPHEN}"]),
         ("a-b--c-d", [f"in an expect string {HYPHEN}"]),
         (r"'' \x", [f"in a send string {IN_SEND}"]),
-        (r"'' a\cb", [r'in a send string "\c" is the end of the string']),
+        (r"'' a\cb", [r'in a send string "\c" must end it']),
         (r"'' \U", [f"in a send string {SECOND_NUMBER}"]),
         (r"'' \777", ["in a send string octal digits after a backslash are from 0 to 377"]),
         ("'' ^", [f"in a send string {CONTROL}"]),
@@ -297,6 +310,56 @@ HYPHEN = r'nothing is awaited at a "-", and nothing after it; a hyphen itself is
 )  # fmt: skip
 def test_a_mistake(text: str, sentences: list[str]) -> None:
     assert problems(text) == [f"a.chat:1: {sentence}" for sentence in sentences]
+
+
+@pytest.mark.parametrize("escape", "cdKNpqT")
+def test_what_is_sent_stands_where_something_is_expected(escape: str) -> None:
+    hint = (
+        f'; "\\{escape}" is for what is sent, so the pairs may have shifted:'
+        " is a quote or a '' missing above?"
+    )
+    assert problems(f"ATDT\\{escape}") == [f"a.chat:1: in an expect string {IN_EXPECT}{hint}"]
+    assert problems(f"ABORT \\{escape}") == [f"a.chat:1: after ABORT {IN_EXPECT}"]
+
+
+def test_a_missing_quote_shifts_the_pairs_and_is_looked_for_above() -> None:
+    script = "ABORT BUSY\nABORT NO CARRIER\n'' ATZ\nOK ATDT\\T\nCONNECT \\c"
+    told = problems(script)
+    assert [problem.split(": ")[0] for problem in told] == ["a.chat:4", "a.chat:5"]
+    assert all(problem.endswith("is a quote or a '' missing above?") for problem in told)
+
+
+@pytest.mark.parametrize(
+    ("word", "keyword"),
+    [
+        ("abort", "ABORT"),
+        ("Timeout", "TIMEOUT"),
+        ("TIMOUT", "TIMEOUT"),
+        ("TIMEOUTT", "TIMEOUT"),
+        ("TIMEUOT", "TIMEOUT"),
+        ("timout", "TIMEOUT"),
+        ("ABBORT", "ABORT"),
+        ("CLRABORT", "CLR_ABORT"),
+        ("REPROT", "REPORT"),
+        ("hangup", "HANGUP"),
+        ("echo", "ECHO"),
+        ("SYA", "SAY"),
+    ],
+)
+def test_what_is_nearly_a_keyword(word: str, keyword: str) -> None:
+    values = {"TIMEOUT": "5", "HANGUP": "ON", "ECHO": "ON"}
+    script = f"{word} {values.get(keyword, 'BUSY')}\n'' ATZ OK"
+    assert problems(script) == [
+        f"a.chat:1: a word looks like the keyword {keyword}: write {keyword},"
+        " or quote the word if it is to be expected"
+    ]
+    assert spelt(word) == f"{word}\r".encode()
+
+
+def test_the_value_of_what_is_nearly_a_keyword_is_judged_too() -> None:
+    assert problems("timout never")[1:] == [
+        'a.chat:1: after TIMEOUT stand seconds from 1 to 86400, such as "45"'
+    ]
 
 
 def test_all_mistakes_at_once_each_at_its_line() -> None:

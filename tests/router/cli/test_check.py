@@ -31,6 +31,7 @@ def test_a_sound_configuration_is_told_in_words(config_path: Path) -> None:
     assert f"{link}, no gateway, MTU 1500" in lines
     assert f"control    on {config_path.parent}/control.sock" in lines
     assert "hosts      mail is 192.168.1.10 and may dial" in lines
+    assert "policy     1. ignore tcp[tcpflags] & tcp-rst != 0   (default)" in lines
     assert "           otherwise accept" in lines
     for name in ("hold", "budget", "breaker", "schedule"):
         assert f"{name:<10} none" in lines
@@ -45,6 +46,7 @@ def test_cards_routes_and_warnings_are_told(config_path: Path) -> None:
     assert meaning["lan"] == [
         "192.168.1.1/24 on eth1, its packets led into lan0, MTU 1500",
         "10.0.0.0/8 via 192.168.1.9",
+        "no name server for its hosts",
     ]
     assert meaning["links"] == [
         "isp: 203.0.113.2/24 on eth2, its packets led into wan0 in namespace postroad-wan,"
@@ -76,4 +78,39 @@ def test_every_problem_of_the_rules_is_told(config_path: Path) -> None:
     assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [
         f"{rules}:1",
         f"{rules}:2",
+    ]
+
+
+NAMES = """
+[lan]
+address = "192.168.1.1/24"
+device = "eth1"
+dns = true
+domain = "office"
+[[link]]
+name = "isp"
+backend = "ppp"
+line = "/dev/ttyS99"
+"""
+DHCP = '[lan.dhcp]\nfrom = "192.168.1.100"\nto = "192.168.1.199"\nlease = "2h"\n'
+
+
+def test_names_on_the_lan_are_told(config_path: Path) -> None:
+    config_path.write_text(NAMES)
+    told = json.loads(command("check", "-c", config_path, "--json").stdout)["lan"]
+    assert told[1:] == [
+        "name server for its hosts, which are in the domain office",
+        "no addresses by DHCP",
+    ]
+    config_path.write_text(NAMES + DHCP)
+    told = json.loads(command("check", "-c", config_path, "--json").stdout)["lan"]
+    assert told[2:] == ["addresses by DHCP from 192.168.1.100 to 192.168.1.199, each for 2h"]
+
+
+def test_a_port_that_is_not_there_is_a_warning(config_path: Path) -> None:
+    config_path.write_text(NAMES)
+    done = command("check", "-c", config_path, "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["warnings"] == [
+        f"{config_path}: link[1].line: there is no /dev/ttyS99 now"
     ]

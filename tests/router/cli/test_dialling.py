@@ -92,8 +92,21 @@ def test_an_attempt_that_fails_is_code_1_with_the_reason(served: Controlled) -> 
         done = run(served, "up", "isp")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == (
-        "postroad: isp did not come up, failed: the provider is busy"
+        "postroad: isp did not come up: failed, the provider is busy"
     )
+
+
+def test_a_reason_that_says_how_it_ended_is_told_once(served: Controlled) -> None:
+    refused = "login refused: user unknown"
+    ended = Rise("isp", 1, BY_HAND, 0.0, ended_at=5.0, ending=Ending.REFUSED, detail=refused)
+
+    def play() -> None:
+        raised(served)
+        served.step(State.HOLDOFF, refused, "isp", ended)
+
+    with provider(play):
+        done = run(served, "up", "isp")
+    assert done.stderr.splitlines()[-1] == f"postroad: isp did not come up: {refused}"
 
 
 def test_another_link_and_an_earlier_attempt_are_not_mistaken_for_it(served: Controlled) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from router.cli import events
-from router.cli.events import lines_of
+from router.cli.events import Teller
 from router.errors import ControlError
 from router.host.control.client import ControlClient, Event
 from router.host.control.signals import event_of
@@ -63,7 +64,42 @@ SIGNALS: list[tuple[Signal, str]] = [
 def test_each_signal_is_a_line(signal: Signal, line: str) -> None:
     told = event_of(signal)
     assert told is not None
-    assert list(lines_of(event(*told))) == [f"{AT} {line}"]
+    assert list(Teller().lines_of(event(*told))) == [f"{AT} {line}"]
+
+
+UP = Rise("isp", 2, ALICE, 0.0, up_at=5.2, address="203.0.113.2")
+ENDED = replace(UP, ended_at=65.0, ending=Ending.CARRIER_LOST, detail="carrier lost")
+SNAPSHOT: tuple[str, dict[str, Any]] = ("snapshot", {"links": []})
+IS_UP = "isp attempt 2 is up with 203.0.113.2 after 5s"
+HAS_ENDED = "isp attempt 2 ended after 1m up: carrier lost; 0 packets held, 0 lost"
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [
+        ([UP, UP, UP], [IS_UP]),
+        (
+            [UP, replace(UP, held=1, waited_s=5.2), replace(UP, held=3), replace(UP, held=3)],
+            [IS_UP, *(f"isp attempt 2: {held} held, 0 lost" for held in ("1 packet", "3 packets"))],
+        ),
+        ([UP, replace(UP, address="203.0.113.7")], [IS_UP]),  # the change of state says it
+        ([UP, replace(UP, kept_by="tcp ...")], [IS_UP]),
+        ([UP, ENDED, ENDED], [IS_UP, HAS_ENDED]),
+        ([ENDED, replace(ENDED, lost=1)], [HAS_ENDED, "isp attempt 2: 0 packets held, 1 lost"]),
+        ([UP, replace(UP, link="lte")], [IS_UP, IS_UP.replace("isp", "lte")]),
+        ([UP, replace(UP, attempt=3)], [IS_UP, IS_UP.replace("2 is", "3 is")]),
+        ([UP, SNAPSHOT, UP], [IS_UP, IS_UP]),  # of another run
+    ],
+)  # fmt: skip
+def test_of_an_attempt_people_are_told_what_is_new(
+    told: list[Signal | tuple[str, dict[str, Any]]], lines: list[str]
+) -> None:
+    teller, said = Teller(), []
+    for each in told:
+        kind_and_data = each if isinstance(each, tuple) else event_of(each)
+        assert kind_and_data is not None
+        said += teller.lines_of(event(*kind_and_data))
+    assert said == [f"{AT} {line}" for line in lines]
 
 
 GRANTED = {
@@ -89,7 +125,7 @@ GRANTED = {
     ],
 )  # fmt: skip
 def test_each_other_event_is_a_line(kind: str, data: dict[str, Any], line: str) -> None:
-    assert list(lines_of(event(kind, data))) == [f"{AT} {line}"]
+    assert list(Teller().lines_of(event(kind, data))) == [f"{AT} {line}"]
 
 
 @pytest.fixture

@@ -118,6 +118,38 @@ def test_with_the_line_down_it_says_what_waits_and_what_is_refused(dialled: Path
     ]
 
 
+ASK = "udp 192.168.1.11:4000 -> 192.168.1.1:53"
+
+
+def test_what_asks_for_names_is_told_as_a_question_for_outside(dialled: Path) -> None:
+    dialled.write_text(
+        DIALLED.replace("[lan]", '[lan]\ndevice = "eth1"\ndns = true')
+        .replace('down = "./down"', 'down = "./down"\ndevice = "wwan0"', 1)
+        .replace('down = "./down"\n[[host]]', 'down = "./down"\ndevice = "wwan1"\n[[host]]')
+    )
+    done = command("explain", "-c", dialled, *MONDAY_MORNING, "--line", "down", ASK)
+    assert done.output.splitlines() == [
+        "udp 192.168.1.11:4000 -> 192.168.1.1:53, from the LAN",
+        "  is answered: it is for the router's name server, which answers what is local",
+        "  outside  192.168.1.11 asks for www.example.net A",
+        "  host     192.168.1.11, may-dial",
+        "  rule     accept udp dst port 53 or tcp dst port 53   (default)",
+        "  raises   isp",
+        "  holds    the line for 30s",
+    ]
+    done = command("explain", "-c", dialled, *MONDAY_MORNING, ASK)
+    assert "  raises   isp if no line is up" in done.output.splitlines()
+
+
+def test_without_a_name_server_it_is_answered_with_an_error(dialled: Path) -> None:
+    done = command("explain", "-c", dialled, *MONDAY_MORNING, "--line", "down", ASK)
+    assert done.output.splitlines() == [
+        "udp 192.168.1.11:4000 -> 192.168.1.1:53, from the LAN",
+        "  is answered: it is for the router itself, which answers",
+        "  sends    icmp 192.168.1.1 -> 192.168.1.11 type 3 code 3, to the LAN",
+    ]
+
+
 @pytest.mark.parametrize(
     ("at", "right", "why_not"),
     [

@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from router.cli.explainer import START, Explainer, Worth
+from router.cli.explainer import START, Explainer
+from router.cli.explanation import Worth
 from router.config.demand import shipped_rules
 from router.devices import Side
 from router.forwarder import ForwarderConfig
@@ -56,9 +57,11 @@ def an_explainer(
     up: bool = True,
     moment: datetime = MONDAY_MORNING,
     forwards: Sequence[ForwardRule] = (MAIL,),
+    serves_names: bool = False,
 ) -> Explainer:
     calendar = Calendar(UTC, moment.timestamp() - START)
-    return Explainer(ForwarderConfig(LAN, links), forwards, calendar, address=LINE, up=up)
+    config = ForwarderConfig(LAN, links)
+    return Explainer(config, forwards, calendar, address=LINE, up=up, serves_names=serves_names)
 
 
 def worth(explainer: Explainer, packet: str, at: float = 0) -> Worth:
@@ -294,3 +297,93 @@ def test_each_packet_finds_the_line_down_as_if_it_were_the_first() -> None:
 def test_the_line_stays_up_however_long_nothing_holds_it(explainer: Explainer) -> None:
     explainer.explain(parse_packet(OUT), 0)
     assert explainer.explain(parse_packet(OUT), 86_400).verdict == "to-wan"
+
+
+# Names
+
+
+def asks(host: str, protocol: str = "udp") -> str:
+    return f"{protocol} 192.168.1.{host}:4000 -> 192.168.1.1:53"
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+@pytest.mark.parametrize("up", [True, False])
+def test_the_name_server_takes_what_is_for_it(protocol: str, *, up: bool) -> None:
+    explainer = an_explainer(up=up, serves_names=True)
+    told = explainer.explain(parse_packet(asks("11", protocol)), 0)
+    assert (told.side, told.verdict, told.reason) == ("lan", "answered", "local")
+    assert told.sentence == "is for the router's name server, which answers what is local"
+    assert (told.answers, told.becomes, told.mapping, told.session) == ((), None, None, None)
+    assert told.question == "192.168.1.11 asks for www.example.net A"
+    assert told.worth is not None
+
+
+NO_QUESTIONS = [
+    "udp 192.168.1.11:4000 -> 192.168.1.1:54",
+    "icmp 192.168.1.11 -> 192.168.1.1",
+    "udp 192.168.1.11:4000 -> 9.9.9.9:53",
+    "udp 192.168.1.11:4000 -> 203.0.113.2:53",
+    "udp 10.9.9.9:4000 -> 192.168.1.1:53",
+    BACK,
+]
+
+
+@pytest.mark.parametrize("packet", NO_QUESTIONS)
+def test_everything_else_is_judged_as_without_a_name_server(packet: str) -> None:
+    named, bare = (an_explainer(serves_names=each) for each in (True, False))
+    told = named.explain(parse_packet(packet), 0, Side.LAN)
+    assert told == bare.explain(parse_packet(packet), 0, Side.LAN)
+    assert told.question is None
+
+
+def test_without_a_name_server_nobody_takes_a_question(explainer: Explainer) -> None:
+    told = explainer.explain(parse_packet(asks("11")), 0)
+    assert told.answers == ("icmp 192.168.1.1 -> 192.168.1.11 type 3 code 3, to the LAN",)
+    assert (told.question, told.worth) == (None, None)
+
+
+ASKERS = [
+    ("11", "may-dial", "isp", "", True, True),
+    ("20", "may-use", "", "it comes from a host that may use the line but not raise it",
+     True, False),
+    ("30", "never", "", "it comes from a host that may not use the line", False, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "right", "raises", "why_not", "holds_up", "holds_down"), ASKERS)
+@pytest.mark.parametrize("up", [True, False])
+def test_a_question_for_outside_is_worth_what_its_host_is(
+    host: str, right: str, raises: str, why_not: str, *, holds_up: bool, holds_down: bool, up: bool
+) -> None:
+    told = worth(an_explainer(up=up, serves_names=True), asks(host))
+    assert (told.right, told.raises, told.why_not) == (right, raises, why_not)
+    assert told.rule == "accept udp dst port 53 or tcp dst port 53"
+    hold_s = 30.0 if (holds_up if up else holds_down) else 0.0
+    assert (told.holds_s, told.answered_holds_s) == (hold_s, hold_s)
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+@pytest.mark.parametrize(
+    ("action", "raises", "why_not", "hold_s"),
+    [
+        (Action.KEEPUP, "", "it does not deserve that a line is raised", 600.0),
+        (Action.IGNORE, "", "it does not deserve that a line is raised", 0.0),
+        (Action.BRINGUP, "isp", "", 0.0),
+        (Action.REJECT, "", "it is rejected by the policy", 0.0),
+    ],
+)
+def test_a_question_for_outside_goes_by_the_policy(
+    protocol: str, action: Action, raises: str, why_not: str, hold_s: float
+) -> None:
+    """The rule about what the router would ask, which is UDP, however the host asks."""
+    rule = PolicyRule("udp port 53", compile_filter("udp port 53"), action, 600.0, "policy[1]")
+    links = LinksConfig((LinkConfig("isp"),), DemandConfig((rule, *shipped_rules())))
+    told = worth(an_explainer(links, serves_names=True), asks("11", protocol))
+    assert (told.origin, told.raises, told.why_not) == ("policy[1]", raises, why_not)
+    assert told.answered_holds_s == hold_s
+
+
+def test_a_question_for_outside_waits_for_a_line_that_comes_by_itself() -> None:
+    told = worth(an_explainer(ALWAYS_ON, up=False, serves_names=True), asks("11"))
+    assert told.why_not == "the router raises isp by itself"
+    assert (told.holds_s, told.answered_holds_s) == (30, 30)

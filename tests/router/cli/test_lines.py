@@ -27,6 +27,7 @@ def said_of(name: str, text: str) -> list[str]:
     ]
 
 
+LEFT = "left to people after 2 refused logins in a row"
 LINES: list[tuple[str, str, Iterable[str]]] = [
     (
         "isp",
@@ -49,6 +50,7 @@ LINES: list[tuple[str, str, Iterable[str]]] = [
             "raised for traffic, metered, idle after 3m",
             "1m to dial, 15s to hang up",
             "dialled again 3s after a loss and 30s after a failure, then 2 times as long up to 10m",
+            LEFT,
         ],
     ),
     (
@@ -62,16 +64,18 @@ LINES: list[tuple[str, str, Iterable[str]]] = [
             " paid for in units of 6m, up for 2h at most",
             "1m to dial, 15s to hang up",
             "dialled again 3s after a loss and 10m after a failure",
+            LEFT,
         ],
     ),
     (
         "lte",
-        COMMAND + 'mode = "permanent"\n[link.redial]\nfactor = 1\n',
+        COMMAND + 'mode = "permanent"\nrefusals = 1\n[link.redial]\nfactor = 1\n',
         [
             f"raised by /sbin/up on the TUN {WAN}, MTU 1500",
             "always up, metered",
             "1m to dial, 15s to hang up",
             "dialled again 3s after a loss and 30s after a failure",
+            "left to people after a refused login",
         ],
     ),
 ]
@@ -80,6 +84,76 @@ LINES: list[tuple[str, str, Iterable[str]]] = [
 @pytest.mark.parametrize(("name", "text", "said"), LINES)
 def test_a_line(name: str, text: str, said: list[str]) -> None:
     assert said_of(name, text) == said
+
+
+PPP = '[[link]]\nname = "dsl"\nbackend = "ppp"\nline = "/dev/ttyS1"\n'
+ON_PPP0 = "on ppp0, its packets led into wan0 in namespace postroad-wan"
+ECHO = "asked after 30s of silence whether it is still there, lost after 4 times without an answer"
+DIALLED = [
+    "raised for traffic, metered, idle after 3m",
+    "1m to dial, 15s to hang up",
+    "dialled again 3s after a loss and 30s after a failure, then 2 times as long up to 10m",
+]
+PPP_LINES: list[tuple[str, list[str]]] = [
+    (
+        PPP,
+        [
+            f"PPP by /dev/ttyS1 {ON_PPP0}, MTU 1500",
+            "115200 bit/s, flow control rts-cts",
+            "no login",
+            ECHO,
+            *DIALLED,
+            LEFT,
+        ],
+    ),
+    (
+        PPP + 'speed = 9600\nflow_control = "none"\nmtu = 576\nchat = "/etc/isp.chat"\n'
+        'number = ["0192 837465", "0192 837466"]\nhang_up_chat = "/etc/down.chat"\n'
+        'user = "anna"\npassword_file = "/etc/isp.password"\nauth = ["chap", "pap"]\n'
+        'echo_interval = "0s"\nrefusals = 0\n',
+        [
+            f"PPP by /dev/ttyS1 {ON_PPP0}, MTU 576",
+            "9600 bit/s, no flow control",
+            "dials 0192 837465, or 0192 837466 by the chat /etc/isp.chat",
+            "hangs up by the chat /etc/down.chat",
+            "logs in as anna by chap, pap, with the password in /etc/isp.password",
+            "never asked whether it is still there",
+            *DIALLED,
+            "dialled again however often the login is refused",
+        ],
+    ),
+    (
+        PPP.replace("/dev/ttyS1", "tcp:con.lan:7001") + 'chat = "/etc/isp.chat"\n',
+        [
+            f"PPP by con.lan port 7001 {ON_PPP0}, MTU 1500",
+            "the chat is /etc/isp.chat",
+            "no login",
+            ECHO,
+            *DIALLED,
+            LEFT,
+        ],
+    ),
+    (
+        PPP.replace("/dev/ttyS1", "pppoe:eth3") + 'concentrator = "ac1"\n',
+        [
+            f"PPP by PPPoE on eth3 {ON_PPP0}, MTU 1492, the most that PPPoE carries",
+            "service any, concentrator ac1",
+            "no login",
+            ECHO,
+            *DIALLED,
+            LEFT,
+        ],
+    ),
+    (
+        PPP.replace("/dev/ttyS1", "pppoe:eth3") + "mtu = 1400\n",
+        [f"PPP by PPPoE on eth3 {ON_PPP0}, MTU 1400", "no login", ECHO, *DIALLED, LEFT],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), PPP_LINES)
+def test_a_line_with_ppp(text: str, said: list[str]) -> None:
+    assert said_of("dsl", text) == said
 
 
 def test_a_command_keeps_its_arguments_to_itself() -> None:

@@ -94,14 +94,30 @@ def served(tmp_path: Path) -> Iterator[Controlled]:
              "  falls in 42s unless something holds it"],
         ),
         (
-            link_row("isp", State.HOLDOFF, reason="the provider is busy", by="", failures=3),
-            ["line isp: HOLDOFF for 5s, the provider is busy",
+            link_row("isp", State.HOLDOFF, reason="the provider is busy", by="isp", failures=3,
+                     again_in_s=91.4),
+            ["line isp: HOLDOFF for 5s, the provider is busy (isp); again in 1m31s,"
+             " or by postroad up isp",
              "  attempts that failed in a row: 3"],
         ),
         (
             link_row("isp", State.DISABLED, blocked="over budget: 120 minutes a day"),
             ["line isp: DISABLED for 5s, at start (router)",
              "  traffic may not raise it: over budget: 120 minutes a day"],
+        ),
+        (
+            link_row("isp", State.HOLDOFF, reason="login refused: user unknown",
+                     blocked="login refused: user unknown; left to people: postroad up isp"),
+            ["line isp: HOLDOFF for 5s",
+             "  traffic may not raise it: login refused: user unknown;"
+             " left to people: postroad up isp"],
+        ),
+        (
+            link_row("isp", State.DISABLED, reason="6 dials within an hour; next try in 1h",
+                     blocked="6 dials within an hour; next try in 59m, or by postroad up"),
+            ["line isp: DISABLED for 5s",
+             "  traffic may not raise it: 6 dials within an hour; next try in 59m,"
+             " or by postroad up"],
         ),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from router.cli.story import moment, story, waited
+from router.cli.story import ended, moment, story, waited
 from router.host.ledger.entries import KILLED
 from router.link.types import Cause, Ending
 from tests.router.cli.told_entries import BEGUN, NO_LINE, NO_PACKET, OPEN, PACKET, told, zone
@@ -104,8 +104,9 @@ ORIGINS = {
         f"The router raised it {AT}: it is to be up always.",
     ),
     Cause.RECONNECT: (
-        "isp", "the line was in use when it was lost",
-        f"The router raised it again {AT}: the line was in use when it was lost.",
+        "the router", "the line was in use when it was lost; mara had raised it",
+        f"The router raised it again {AT}: the line was in use when it was lost;"
+        " mara had raised it.",
     ),
     Cause.RECOVERY: (
         "failover", "it is tried again", f"The router tried {AT} whether it had recovered.",
@@ -151,7 +152,9 @@ ENDINGS = {
     Ending.CARRIER_LOST: ("NO CARRIER", "the carrier was lost (NO CARRIER)"),
     Ending.FAILED: ("busy", "dialling failed (busy)"),
     Ending.TIMED_OUT: ("no line after 60 s", "dialling took too long (no line after 60 s)"),
-    Ending.REFUSED: ("wrong password", "the provider refused the login (wrong password)"),
+    Ending.REFUSED: (
+        "login refused: wrong user", "the provider would not let us in (login refused: wrong user)",
+    ),
     Ending.REPLACED: ("dsl is back", "a better line had recovered (dsl is back)"),
     Ending.SHUTDOWN: ("the router stops", "the router was stopped"),
 }  # fmt: skip
@@ -163,6 +166,36 @@ def test_every_ending_has_its_reason(ending: Ending) -> None:
     fields = {"ending": ending.value, "detail": detail, "kept_by": ""}
     assert story(told("", **fields))[-1] == f"It fell because {reason}."
     assert story(told("", **(NO_LINE | fields)))[-1] == f"It came to nothing because {reason}."
+
+
+@pytest.mark.parametrize(
+    ("detail", "reason"),
+    [
+        ("", "the carrier was lost"),
+        ("carrier lost", "the carrier was lost"),
+        ("carrier lost on eth2", "the carrier was lost on eth2"),
+        ("eth2 is gone", "the carrier was lost (eth2 is gone)"),
+    ],
+)
+def test_a_detail_that_repeats_the_ending_is_told_once(detail: str, reason: str) -> None:
+    fields = {"ending": "carrier lost", "detail": detail, "kept_by": ""}
+    assert story(told("", **fields))[-1] == f"It fell because {reason}."
+
+
+@pytest.mark.parametrize(
+    ("ending", "detail", "words"),
+    [
+        ("idle", "nothing held it", "idle, nothing held it"),
+        ("timed out", "", "timed out"),
+        ("failed", "busy", "failed, busy"),
+        ("carrier lost", "carrier lost", "carrier lost"),
+        ("carrier lost", "carrier lost on eth2", "carrier lost on eth2"),
+        ("refused", "login refused: wrong user", "login refused: wrong user"),
+        ("budget", "over budget: 2 of 2 dials used today", "over budget: 2 of 2 dials used today"),
+    ],
+)
+def test_an_ending_in_a_few_words(ending: str, detail: str, words: str) -> None:
+    assert ended(told(ending=ending, detail=detail)) == words
 
 
 @pytest.mark.parametrize(

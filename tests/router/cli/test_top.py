@@ -19,7 +19,7 @@ import pytest
 from rich.console import Console
 
 from router.cli.screen import ROWS, View, screen
-from router.link.rows import BudgetRow, HeldRow, HolderRow, LeaseRow
+from router.link.rows import BudgetRow, HeldRow, HolderRow, LeaseRow, LinkRow
 from router.link.types import State
 from tests.lab.controlled import PATIENCE_S, Controlled
 from tests.lab.scripted import link_row
@@ -71,6 +71,29 @@ def test_the_screen_has_all_there_is(served: Controlled) -> None:
     assert "and 3 more" in text
     assert ["m1", "raise", "192.168.1.10", "mail", "1m20s"] in rows
     assert rows.index(["192.168.1.11", "12"]) < rows.index(["mail", "3"])
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (
+            link_row("isp", State.HOLDOFF, reason="busy", again_in_s=91.4),
+            "busy; again in 1m31s, or by postroad up isp",
+        ),
+        (link_row("isp", State.DISABLED, reason="its hours", blocked="its hours"), "its hours"),
+        (
+            link_row("isp", State.HOLDOFF, reason="refused", blocked="refused; left to people"),
+            "refused; left to people",
+        ),
+    ],
+)
+def test_why_a_line_is_down_is_told_once_and_until_when(
+    served: Controlled, row: LinkRow, why: str
+) -> None:
+    served.lines.links = [row]
+    lines = drawn(view_of(served)).splitlines()
+    (told,) = [" ".join(line.split()) for line in lines if line.startswith("isp")]
+    assert told == f"isp {row.state} 5s {why} router"
 
 
 def test_what_is_quiet_is_said_and_too_many_sessions_are_not_counted(served: Controlled) -> None:

@@ -39,7 +39,11 @@ class FakeLedger:
         app = web.Application()
         app.router.add_get("/v1/ledger", self._entries)
         app.router.add_get("/v1/ledger/top", self._top)
+        app.router.add_get("/v1/status", self._status)
         return app
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        return web.json_response({"links": [{"name": "isp"}, {"name": "lte"}]})
 
     async def _entries(self, request: web.Request) -> web.Response:
         self.asked.append(("entries", dict(request.query)))
@@ -116,6 +120,7 @@ def test_what_is_under_way_is_told_whatever_came_after_it(ledger: FakeLedger) ->
         ({"cause": "lease"}, "lease"),
         ({"cause": "user", "why": "mara asked for it"}, "by hand"),
         ({"cause": "permanent", "why": "it is to be up always"}, "permanent"),
+        ({"cause": "reconnect", "why": "the line was in use when it was lost"}, "reconnect"),
         ({"cause": "found up"}, "found up"),
         ({"cause": "found up", "continues": 30}, "found up after a kill"),
     ],
@@ -131,6 +136,27 @@ def test_the_table_says_what_the_line_was_for(
 def test_an_empty_ledger_is_said_to_be_so(ledger: FakeLedger) -> None:
     assert ledger.why().output == "The ledger tells of no such attempt to raise a line.\n"
     assert ledger.why("--top").output == "Nobody has dialled.\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--host", "mail"]])
+def test_a_link_there_is_not_is_told_with_those_there_are(
+    ledger: FakeLedger, options: list[str]
+) -> None:
+    done = ledger.why("--link", "ips", *options)
+    assert (done.exit_code, done.stdout, done.stderr) == (
+        1, "", "postroad: there is no link 'ips'; there are: isp, lte\n",
+    )  # fmt: skip
+
+
+def test_a_link_that_was_never_raised_and_one_that_is_no_more_are_links(
+    ledger: FakeLedger,
+) -> None:
+    never = ledger.why("--link", "lte")
+    assert (never.exit_code, never.stdout) == (
+        0, "The ledger tells of no such attempt to raise a line.\n",
+    )  # fmt: skip
+    ledger.entries = [told("mail", link="isdn")]
+    assert ledger.why("--link", "isdn").stdout.startswith("isdn was up from ")
 
 
 def test_the_answer_itself_is_there_for_programs(ledger: FakeLedger) -> None:

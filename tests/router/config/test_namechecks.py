@@ -39,14 +39,23 @@ CASES = [
     *(
         (
             LAN + dhcp(first, last),
-            f"lan.dhcp.{key}: {wrong} is not for a host of 192.168.1.0/24",
+            f"lan.dhcp.{key}: {wrong} is not in the LAN's network 192.168.1.0/24",
         )
         for first, last, key, wrong in (
             ("192.168.0.100", "192.168.1.199", "from", "192.168.0.100"),
             ("192.168.0.255", "192.168.1.199", "from", "192.168.0.255"),
-            ("192.168.1.100", "192.168.1.255", "to", "192.168.1.255"),
             ("192.168.1.100", "192.168.2.1", "to", "192.168.2.1"),
+            ("192.168.8.100", "192.168.1.199", "from", "192.168.8.100"),
         )
+    ),
+    (
+        LAN.replace("1.1/24", "1.9/24") + dhcp("192.168.1.0", "192.168.1.8"),
+        "lan.dhcp.from: 192.168.1.0 is the number of 192.168.1.0/24; choose one for a host",
+    ),
+    (
+        LAN + dhcp("192.168.1.100", "192.168.1.255"),
+        "lan.dhcp.to: 192.168.1.255 is the broadcast address of 192.168.1.0/24;"
+        " choose one for a host",
     ),
     (
         LAN + dhcp("192.168.1.199", "192.168.1.100"),

@@ -135,32 +135,32 @@ def test_each_condition_works_alone(on: str, script: str, state: BreakerState) -
         (
             "0 failed, 0 failed, 0 failed",
             8,
-            "3 attempts failed in a row; next try in 9m52s, or by hand",
+            "3 attempts failed in a row; next try in 9m52s, or by postroad up",
         ),
         (
             "0 useless, 0 useless",
             0.5,
-            "2 rises in a row answered nothing; next try in 10m, or by hand",
+            "2 rises in a row answered nothing; next try in 10m, or by postroad up",
         ),
         (
             "0 useful, 0 useful, 0 useful, 0 useful, 0 useful, 0 dialled",
             599.5,
-            "6 dials within an hour; next try in 1s, or by hand",
+            "6 dials within an hour; next try in 1s, or by postroad up",
         ),
         (
             "0 failed, 0 failed, 0 failed, 600 failed",
             600,
-            "4 attempts failed in a row; next try in 10m, or by hand",
+            "4 attempts failed in a row; next try in 10m, or by postroad up",
         ),
         (
             "0 useless, 0 useless, 600 failed",
             600,
-            "the last attempt failed; next try in 10m, or by hand",
+            "the last attempt failed; next try in 10m, or by postroad up",
         ),
         (
             "0 failed, 0 failed, 0 failed, 600 useless",
             600,
-            "the last rise answered nothing; next try in 10m, or by hand",
+            "the last rise answered nothing; next try in 10m, or by postroad up",
         ),
         ("0 useless, 0 useless", 600, ""),
         ("0 useless, 0 useless, 600 dialled", 700, ""),
@@ -208,7 +208,9 @@ def test_one_may_be_too_many(on: str, script: str) -> None:
 
 def test_people_are_told_once_of_each_trip() -> None:
     breaker = play("0 failed, 0 failed, 0 failed")
-    told = "automatic dialling stops: 3 attempts failed in a row; next try in 10m, or by hand"
+    told = (
+        "automatic dialling stops: 3 attempts failed in a row; next try in 10m, or by postroad up"
+    )
     assert [breaker.take_trip(), breaker.take_trip()] == [told, ""]
     do(breaker, "failed", 600)
     assert breaker.state is OPEN

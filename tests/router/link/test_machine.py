@@ -151,7 +151,7 @@ def test_failures_rest_longer_and_longer_and_success_ends_the_row() -> None:
 
 
 def refuse(machine: LinkMachine, now: float) -> None:
-    machine.handle(Failed("isp", machine.attempt, "wrong password", is_refusal=True), now)
+    machine.handle(Failed("isp", machine.attempt, "login refused: wrong", is_refusal=True), now)
 
 
 def test_a_refused_login_is_a_failure_of_its_own_kind_and_the_last_is_told_to_people() -> None:
@@ -164,7 +164,7 @@ def test_a_refused_login_is_a_failure_of_its_own_kind_and_the_last_is_told_to_pe
     machine.raise_(ALICE, 31.0)
     machine.take_signals()
     refuse(machine, 32.0)
-    refusal = "login refused: wrong password; raise it by hand to try again"
+    refusal = "login refused: wrong; left to people: postroad up isp"
     assert machine.refusal == refusal
     assert told(machine) == [
         "rise 2 ends, refused",
@@ -257,13 +257,45 @@ def test_a_lost_line_nobody_used_stays_down() -> None:
     assert not machine.is_on_its_way
 
 
-def test_what_a_person_raised_stays_a_persons_when_it_reconnects() -> None:
+@pytest.mark.parametrize(
+    ("first", "who"),
+    [
+        (ALICE, "alice had raised it"),
+        (BOSS, "boss had raised it"),
+        (Trigger(Cause.USER), "somebody had raised it"),
+        (Trigger(Cause.LEASE, "m1", "mail"), "the lease m1 had raised it"),
+        (Trigger(Cause.PERMANENT, "configuration"), "the router had raised it"),
+        (Trigger(Cause.RECOVERY, "failover"), "the router had raised it"),
+    ],
+)
+def test_a_reconnect_is_the_routers_and_tells_who_raised_the_line_first(
+    first: Trigger, who: str
+) -> None:
+    machine, why = a_machine(), f"the line was in use when it was lost; {who}"
+    machine.raise_(first, 0.0)
+    for attempt, now in ((1, 50.0), (2, 100.0), (3, 150.0)):
+        machine.handle(Addressed("isp", attempt, ADDRESS, 1500), now)
+        machine.handle(Lost("isp", attempt, "no carrier"), now + 1, reconnect=True)
+        assert machine.wanted == Trigger(Cause.RECONNECT, "the router", why)
+        machine.raise_(machine.wanted, now + 4)
+
+
+def test_a_reconnect_of_what_was_found_up_says_so() -> None:
     machine = a_machine()
-    machine.raise_(BOSS, 0.0)
-    machine.handle(Addressed("isp", 1, ADDRESS, 1500), 1.0)
+    machine.handle(Addressed("isp", 0, ADDRESS, 1500), 0.0)
     machine.handle(Lost("isp", 1, "no carrier"), 50.0, reconnect=True)
     assert machine.wanted is not None
-    assert machine.wanted.cause is Cause.USER
+    assert machine.wanted.why == "the line was in use when it was lost; it had been found up"
+
+
+def test_who_raises_it_after_a_reconnect_is_who_had_raised_it_at_the_next() -> None:
+    machine = raised()
+    machine.handle(Lost("isp", 1, "no carrier"), 50.0, reconnect=True)
+    machine.raise_(BOSS, 51.0)
+    machine.handle(Addressed("isp", 2, ADDRESS, 1500), 55.0)
+    machine.handle(Lost("isp", 2, "no carrier"), 60.0, reconnect=True)
+    assert machine.wanted is not None
+    assert machine.wanted.why.endswith("; boss had raised it")
 
 
 @pytest.mark.parametrize(
