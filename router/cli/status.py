@@ -57,12 +57,34 @@ def _link(link: dict[str, Any]) -> Iterator[str]:
     because = f", {reason}{by}" if reason else ""
     lasted = duration(link["since_s"])
     yield f"line {link['name']}: {link['state']}{address} for {lasted}{because}{again(link)}"
+    if link["details"]:
+        yield from _details(link["details"])
     if link["falls_in_s"] is not None:
         yield f"  falls in {duration(link['falls_in_s'])} unless something holds it"
     if link["failures"]:
         yield f"  attempts that failed in a row: {link['failures']}"
     if link["blocked"]:
         yield f"  traffic may not raise it: {link['blocked']}"
+
+
+def _details(known: dict[str, Any]) -> Iterator[str]:
+    """Yield what a PPP line has got, while it is up, and what has been counted of it."""
+    peer = f"peer {known['peer']}" if known["peer"] else ""
+    names = f"names {' and '.join(known['dns'])}" if known["dns"] else ""
+    if got := ", ".join(filter(None, (known["carrier"], known["login"], peer, names))):
+        yield f"  ppp: {got}"
+    frames = known["frames"]
+    if any(frames.values()):
+        bad = _split_up("bad", known["bad_frames"])
+        dropped = _split_up("packets dropped", known["dropped_packets"])
+        wait = f", {known['waiting_packets']} wait" if known["waiting_packets"] else ""
+        yield f"  frames: {frames['received']} in, {frames['sent']} out{bad}{dropped}{wait}"
+
+
+def _split_up(what: str, counts: dict[str, int]) -> str:
+    """Return how many there are in all and of each kind, "" where there are none."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    return f", {sum(counts.values())} {what} ({kinds})" if kinds else ""
 
 
 def own_reason(link: dict[str, Any]) -> str:

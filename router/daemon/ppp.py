@@ -10,7 +10,7 @@ from router.config.media import Ethernet, Program, Serial, Tcp
 from router.config.pppfiles import load_chat, load_password
 from router.host.lines.ppp import PppBackend
 from router.host.ppp.ethernet import PppoeLine
-from router.host.ppp.line import Line
+from router.host.ppp.line import DialledLine
 from router.host.ppp.port import Port
 from router.host.ppp.pty import PtyPort
 from router.host.ppp.stream import StreamLine
@@ -53,7 +53,7 @@ def _login(link: PppLink) -> Login | None:
     return Login(link.user, load_password(link.password_file), link.auth)
 
 
-def _line(link: PppLink, netns: str, rng: random.Random) -> Line:
+def _line(link: PppLink, netns: str, rng: random.Random) -> DialledLine:
     match link.line:
         case Ethernet(device):
             wanted = DiscoveryConfig(link.service, link.concentrator)
@@ -66,7 +66,7 @@ def _line(link: PppLink, netns: str, rng: random.Random) -> Line:
             return _stream(link, TtyPort(path, link.speed, link.flow_control), link.speed)
 
 
-def _stream(link: PppLink, port: Port, speed: int = 0) -> Line:
+def _stream(link: PppLink, port: Port, speed: int = 0) -> DialledLine:
     hang_up_chat = None if link.hang_up_chat is None else _chat(link.hang_up_chat)
     return StreamLine(port, _chats(link), hang_up_chat=hang_up_chat, speed=speed)
 

@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from router import __version__
@@ -124,6 +124,7 @@ class _Router:
         self._forwards = RunningForwards(self._dataplane, config)
         self._events = EventHub()
         self._wiretaps = Wiretaps()
+        self._supervisor: LineSupervisor | None = None
         self._attendant: Attendant | None = None
         self._names: NameService | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -140,7 +141,7 @@ class _Router:
         names = [link.name for link in self._config.links]
         ledger = await AsyncLedger.open(self._config.router.state_dir, wall, names)
         metered = [link.name for link in self._config.links if link.metered]
-        supervisor = LineSupervisor(
+        supervisor = self._supervisor = LineSupervisor(
             backends(self._config, self._wiretaps), self._plumbing, self._report
         )
         attendant = Attendant(self._dataplane, supervisor, self._events, ledger, metered)
@@ -253,11 +254,17 @@ class _Router:
                     "device": link.device,
                     "tun": self._wan.name,
                     "netns": config.wan.netns,
+                    "details": self._details(link.name),
                 }
                 for link in config.links
             ],
             "names": None if self._names is None else self._names.told(),
         }
+
+    def _details(self, link: str) -> dict[str, Any] | None:
+        assert self._supervisor is not None
+        details = self._supervisor.details(link)
+        return None if details is None else asdict(details)
 
 
 def _warn(problems: Iterable[str]) -> None:

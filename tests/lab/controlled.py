@@ -28,6 +28,13 @@ PATIENCE_S = 10.0  # for another thread to get round to it
 RULE = {"rule": "tcp 80 -> 192.168.1.10", "origin": "forward.rules:1"}
 TOKEN = "correct-horse-battery-staple"  # noqa: S105 - nobody's
 WALL = 1_800_000_000.0
+DETAILS = {  # of a PPP line, as JSON
+    "carrier": "CONNECT 33600", "login": "CHAP", "peer": "203.0.113.1", "dns": ["198.51.100.20"],
+    "waiting_packets": 4,
+    "frames": {"received": 1032, "sent": 987},
+    "bad_frames": {"bad-fcs": 2, "aborted": 0, "malformed": 1},
+    "dropped_packets": {"full": 0, "delay": 12},
+}  # fmt: skip
 LOOPBACK = 0x7F000001
 
 
@@ -108,9 +115,13 @@ class Controlled:
             "pid": 77,
             "uptime_s": 3.0,
             "lan": {"address": "192.168.1.1/24", "device": "eth1", "tun": "lan0"},
-            "links": [{"name": "isp", "backend": "ppp", "device": None, "tun": "wan0"}],
+            "links": [
+                {
+                    "name": "isp", "backend": "ppp", "device": None, "tun": "wan0", "details": None,
+                }
+            ],
             "names": None,
-        }
+        }  # fmt: skip
         self.api = ControlApi(
             self.plane,
             self.forwards,

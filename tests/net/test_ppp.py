@@ -45,6 +45,11 @@ def test_the_first_request_dials_logs_in_and_succeeds(site: DialUp) -> None:
     assert commands == ["> ATZ", "> ATX4S7=255", f"> ATDT{NUMBER}"]
     (login,) = site.heard("session")
     assert login.said == f"{USER} has logged in by CHAP and is {FIRST}"
+    details = site.line["details"]
+    assert (details["login"], details["peer"]) == ("MS-CHAPv2", topology.GATEWAY)
+    assert details["dns"] == [topology.CLIENT]
+    assert min(details["frames"].values()) > 0
+    assert not any(details["bad_frames"].values())
     site.await_state("DORMANT")
     (rise,) = site.ended()
     assert (rise["by"], rise["cause"], rise["host"]) == ("alice", "traffic", "192.168.1.11")

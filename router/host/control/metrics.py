@@ -4,8 +4,9 @@ The registry is private and lives for one scrape: the process keeps no metric ob
 something on the packet path would have to update.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
@@ -34,10 +35,14 @@ class LineReadings:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """All there is to expose; subscribers are those of events, dropped ones were too slow."""
+    """All there is to expose; subscribers are those of events, dropped ones were too slow.
+
+    `details` are those of `router.host.lines.details`, by link, of links that have any.
+    """
 
     traffic: Traffic
     line: LineReadings
+    details: Mapping[str, Mapping[str, Any]]
     uptime_s: float
     subscribers: int
     dropped_subscribers: int
@@ -60,6 +65,7 @@ class _Collector(Collector):
         yield GaugeMetricFamily("postroad_uptime_seconds", "Time since start", readings.uptime_s)
         yield from _traffic_families(readings.traffic)
         yield from _link_families(readings.line.links)
+        yield from _line_families(readings.details)
         yield from _budget_families(readings.line.budgets)
         yield from _holding_families(readings.line)
         yield GaugeMetricFamily(
@@ -151,6 +157,25 @@ def _link_families(links: Sequence[LinkRow]) -> Iterator[Metric]:
         dials.add_metric([link.name], link.attempt)
         failures.add_metric([link.name], link.failures)
     yield from (states, active, blocked, dials, failures)
+
+
+def _line_families(details: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+    counted = {
+        "frames": CounterMetricFamily(
+            "postroad_line_frames", "Frames on a PPP line", labels=["link", "direction"]
+        ),
+        "bad_frames": CounterMetricFamily(
+            "postroad_line_bad_frames", "Frames that came damaged", labels=["link", "flaw"]
+        ),
+        "dropped_packets": CounterMetricFamily(
+            "postroad_line_dropped_packets", "Packets a line did not send", labels=["link", "cause"]
+        ),
+    }
+    for link, known in details.items():
+        for what, family in counted.items():
+            for kind, count in known[what].items():
+                family.add_metric([link, kind], count)
+    yield from counted.values()
 
 
 def _budget_families(budgets: Sequence[BudgetRow]) -> Iterator[Metric]:

@@ -66,8 +66,8 @@ class ControlApi:
     """Answers requests about one running router.
 
     `describe` gives what `status` tells besides counts and links: `uptime_s` among it, and `links`,
-    each with its `name` and what no core knows of it. `host_names` leads from internal addresses
-    to names.
+    each with its `name`, its `details` or None, and what else no core knows of it. `host_names`
+    leads from internal addresses to names.
     """
 
     def __init__(

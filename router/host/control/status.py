@@ -54,11 +54,15 @@ class StatusHandlers:
             asyncio.wrap_future(self._dataplane.traffic()),
             asyncio.wrap_future(self._dataplane.submit(_read_line)),
         )
+        described = self._describe()
         page = exposition(
             Readings(
                 traffic=traffic,
                 line=line,
-                uptime_s=self._describe()["uptime_s"],
+                details={
+                    link["name"]: link["details"] for link in described["links"] if link["details"]
+                },
+                uptime_s=described["uptime_s"],
                 subscribers=self._events.subscribers,
                 dropped_subscribers=self._events.dropped,
             )

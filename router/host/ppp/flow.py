@@ -12,6 +12,9 @@ to say again that it is ready. For a serial port it does so when fewer than 256 
 place of a serial port takes 18,000 octets in no time, unless whoever is behind it stops us, as a
 modem does with CTS; it is left `pause_s` to do so before it is asked again.
 
+What comes before the first flag is a frame if it can be one. If not, it is the end of what a modem
+says, and counts as no bad frame.
+
 The loss of the carrier is told once, by the loop. Writing may fail before: frames are lost from
 then on, and what can still be read is read before the loss is told.
 """
@@ -29,6 +32,7 @@ MOST_WAITING = 1 << 20  # octets: a peer that asks and does not listen costs no 
 
 FLAWS = ("bad-fcs", "aborted", "too-long", "runt")
 
+_FLAG = b"\x7e"  # between frames (RFC 1662 section 3.1)
 _READ = 16384  # octets at once: as the shortest of frames they take 0.1 s to answer
 _HUNG_UP = "carrier lost"
 
@@ -52,6 +56,7 @@ class Flow:
         self._burst = self._may_write = burst
         self._receive, self._lost, self._ready = receive, lost, ready
         self._decoder = Decoder(MRU)
+        self._beginning: Decoder | None = Decoder(MRU)  # until the first flag
         self._encoder = Encoder(Framing())
         self._loop = asyncio.get_running_loop()
         self._waiting = bytearray()
@@ -190,9 +195,18 @@ class Flow:
     def _hear(self, octets: bytes) -> None:
         if self._is_over:
             return
-        frames = self._decoder.feed(octets)
+        frames = self._decode(octets)
         if frames:
             self._receive(frames)
+
+    def _decode(self, octets: bytes) -> list[bytes]:
+        frames = []
+        if self._beginning is not None:
+            before, flag, octets = octets.partition(_FLAG)
+            frames = self._beginning.feed(before + flag)
+            if flag:
+                self._beginning = None
+        return frames + self._decoder.feed(octets)
 
     def _lose(self, error: OSError | None = None) -> None:
         if self._is_over:

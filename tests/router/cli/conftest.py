@@ -108,7 +108,7 @@ STATUS = {
     "links": [
         {
             "name": "isp", "backend": "static", "device": None, "tun": "wan0",
-            "netns": "postroad-wan",
+            "netns": "postroad-wan", "details": None,
         }
     ],
     "names": None,

@@ -6,7 +6,7 @@ import pytest
 
 from router.link.rows import BudgetRow, LinkRow
 from router.link.types import State
-from tests.lab.controlled import Controlled
+from tests.lab.controlled import DETAILS, Controlled
 from tests.lab.scripted import link_row
 from tests.router.cli.conftest import HEADER, STATUS, RunningRouter, command
 
@@ -128,6 +128,44 @@ def test_of_each_line_there_is_what_one_asks_for(
     said = command("status", "--control", served.path).output.splitlines()
     assert said[1 : 1 + len(lines)] == lines
     assert said[1 + len(lines)].startswith("LAN: ")
+
+
+NONE = {"carrier": "", "login": "", "peer": "", "dns": [], "waiting_packets": 0}
+NO_FRAMES = {"frames": {"received": 0, "sent": 0}, "bad_frames": {}, "dropped_packets": {}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (
+            {},
+            ["  ppp: CONNECT 33600, CHAP, peer 203.0.113.1, names 198.51.100.20",
+             "  frames: 1032 in, 987 out, 3 bad (2 bad-fcs, 1 malformed),"
+             " 12 packets dropped (12 delay), 4 wait"],
+        ),
+        (
+            {"bad_frames": {"bad-fcs": 0}, "dropped_packets": {"delay": 0}, "waiting_packets": 0,
+             "login": "", "dns": ["198.51.100.20", "198.51.100.21"]},
+            ["  ppp: CONNECT 33600, peer 203.0.113.1, names 198.51.100.20 and 198.51.100.21",
+             "  frames: 1032 in, 987 out"],
+        ),
+        (
+            NONE,
+            ["  frames: 1032 in, 987 out, 3 bad (2 bad-fcs, 1 malformed),"
+             " 12 packets dropped (12 delay)"],
+        ),
+        (NONE | NO_FRAMES, []),
+        (NONE | NO_FRAMES | {"carrier": "CONNECT"}, ["  ppp: CONNECT"]),
+    ],
+    ids=["all", "nothing wrong", "down", "never up", "logging in"],
+)  # fmt: skip
+def test_a_ppp_line_tells_what_it_has_got_and_what_went_wrong(
+    served: Controlled, changes: dict[str, object], lines: list[str]
+) -> None:
+    served.told["links"][0]["details"] = DETAILS | changes
+    said = command("status", "--control", served.path).output.splitlines()
+    assert said[2 : 2 + len(lines)] == lines
+    assert said[2 + len(lines)].startswith("LAN: ")
 
 
 def test_budgets_are_a_table_where_there_are_any(served: Controlled) -> None:

@@ -595,6 +595,7 @@ def test_even_when_the_method_is_not_the_servers_first() -> None:
     wire = joined(client, a_server(*Method), latency_s=1.0)
     wire.start()
     wire.run(60.0)
+    assert [end.method for end in map(wire.opened, (0, 1)) if end] == [Method.PAP, None]
     assert max(up_at for up_at in wire.up_at if up_at is not None) / 2.0 < 6.0
 
 
@@ -613,7 +614,9 @@ def test_each_end_proves_itself_to_the_other(client: Method, server: Method) -> 
     wire = joined(*each_other(client, server))
     wire.start()
     wire.run(60.0)
-    assert [opened.user for opened in map(wire.opened, (0, 1)) if opened] == ["isp", ALICE]
+    ends = [end for end in map(wire.opened, (0, 1)) if end]
+    assert [end.user for end in ends] == ["isp", ALICE]
+    assert [end.method for end in ends] == [client, server]
     assert max(up_at for up_at in wire.up_at if up_at is not None) < 6 * 2 * LATENCY_S
 
 

@@ -5,6 +5,7 @@ from router.host.control.metrics import LineReadings, Readings, exposition
 from router.host.dataplane.traffic import FlawCount, ReasonCount, SideTraffic, Traffic
 from router.link.rows import BudgetRow
 from router.link.types import State
+from tests.lab.controlled import DETAILS
 from tests.lab.scripted import link_row
 
 TRAFFIC = Traffic(
@@ -28,11 +29,13 @@ LINE = LineReadings(
     holders=9,
     leases=2,
 )
-READINGS = Readings(TRAFFIC, LINE, uptime_s=12.5, subscribers=5, dropped_subscribers=6)
+READINGS = Readings(
+    TRAFFIC, LINE, {"isp": DETAILS}, uptime_s=12.5, subscribers=5, dropped_subscribers=6
+)
 
 
 def _values(labels: dict[str, str]) -> list[str]:
-    order = ("side", "direction", "cause", "link", "state", "period", "what")
+    order = ("side", "link", "direction", "flaw", "cause", "state", "period", "what")
     known = [labels[key] for key in order if key in labels]
     return known or list(labels.values())
 
@@ -80,6 +83,13 @@ def test_the_page_holds_every_count() -> None:
         ("link_attempts_total", "lte"): 2,
         ("link_failures_in_a_row", "isp"): 0,
         ("link_failures_in_a_row", "lte"): 1,
+        ("line_frames_total", "isp", "received"): 1032,
+        ("line_frames_total", "isp", "sent"): 987,
+        ("line_bad_frames_total", "isp", "bad-fcs"): 2,
+        ("line_bad_frames_total", "isp", "aborted"): 0,
+        ("line_bad_frames_total", "isp", "malformed"): 1,
+        ("line_dropped_packets_total", "isp", "full"): 0,
+        ("line_dropped_packets_total", "isp", "delay"): 12,
         ("budget_used", "day", "minutes"): 12.5,
         ("budget_allowed", "day", "minutes"): 120,
         ("waiting_packets",): 3,

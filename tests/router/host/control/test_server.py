@@ -15,7 +15,7 @@ from router.host.control.pcapng import ENHANCED_PACKET, split_blocks
 from router.link.rows import BudgetRow, HeldRow, HolderRow, LeaseRow
 from router.link.types import State
 from router.wire.malformed import Malformed
-from tests.lab.controlled import RULE, Controlled, eventually
+from tests.lab.controlled import DETAILS, RULE, Controlled, eventually
 from tests.lab.scripted import frame, link_row
 
 
@@ -56,6 +56,15 @@ def test_status_has_each_link_as_the_core_and_the_daemon_know_it(served: Control
     assert status["budgets"] == [
         {"period": "day", "what": "minutes", "used": 12.5, "allowed": 120, "resets_in_s": 3600.0}
     ]
+
+
+def test_details_of_a_line_are_with_its_link_and_among_the_metrics(served: Controlled) -> None:
+    assert served.client.get("status")["links"][0]["details"] is None
+    assert "line_frames_total{" not in served.raw("GET", "/metrics")[1]
+    served.told["links"][0]["details"] = DETAILS
+    assert served.client.get("status")["links"][0]["details"] == DETAILS
+    page = served.raw("GET", "/metrics")[1].splitlines()
+    assert 'postroad_line_bad_frames_total{flaw="bad-fcs",link="isp"} 2.0' in page
 
 
 def test_holding_is_what_waits_and_what_holds(served: Controlled) -> None:

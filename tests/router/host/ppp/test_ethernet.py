@@ -223,7 +223,11 @@ def test_what_is_no_packet_is_counted(wire: Ethernet) -> None:
         peer.say([ECHO])
         await eventually(lambda: heard.frames)
         assert heard.frames == [ECHO]
-        assert heard.line.malformed.total() == 3
+        assert heard.line.bad_frames == {"truncated": 1, "pppoe-version": 1, "pppoe-length": 1}
+        assert heard.line.carrier == f"PPPoE session {peer.sessions[0].session}"
+        await heard.line.disconnect()
+        assert sum(heard.line.bad_frames.values()) == 3, "they outlive the connection"
+        assert heard.line.carrier == ""
 
     play(wire, story)
 

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -88,11 +89,16 @@ class TestChats:
                     (b"swordfish\r", b"swordfish\r\nWelcome" + framed(IP + b"first")),
                 )
             )
+            assert line.carrier == ""
             await line.connect()
             await answering
+            assert line.carrier == "CONNECT 33600"
             assert port.heeds_carrier
             line.begin(frames.extend, ignore, ignore)
             await eventually(lambda: frames)
+            assert not any(line.bad_frames.values()), "a welcome is no bad frame"
+            await line.disconnect()
+            assert line.carrier == ""
 
         play(story, [chat(LOGIN, "5551234")])
         assert [frame.removeprefix(b"\xff\x03") for frame in frames] == [IP + b"first"]
@@ -375,3 +381,24 @@ class TestWriting:
             assert told == [b"\xff\x03" + IP + b"last words", "carrier lost"]
 
         play(story)
+
+
+NOISE = b"~noise~a~aborted\x7d~" + b"x" * 4000 + b"~"
+
+
+def test_damaged_frames_are_counted_from_connection_to_connection() -> None:
+    async def story(port: FakePort, line: StreamLine) -> None:
+        assert line.bad_frames == dict.fromkeys(("bad-fcs", "aborted", "too-long", "runt"), 0)
+        for rises in (1, 2):
+            frames: list[bytes] = []
+            await line.connect()
+            line.begin(frames.extend, ignore, ignore)
+            await port.far.write(NOISE + framed(IP + b"whole"))
+            await eventually(partial(len, frames))
+            told = dict.fromkeys(("bad-fcs", "aborted", "too-long", "runt"), rises)
+            assert line.bad_frames == told
+            await line.disconnect()
+            assert line.bad_frames == told
+            port.far.close()
+
+    play(story)
