@@ -126,7 +126,7 @@ def test_wireshark_decodes_a_capture_of_the_line_and_nobody_learns_the_password(
         seen = site.told(PASSWORD)  # while all is running
         site.await_state("DORMANT")
     for process in (capture, listening):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.wait(10)
     decoded = tshark(file)
     protocols = {protocol for protocol, *_ in decoded}
