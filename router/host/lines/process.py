@@ -31,7 +31,8 @@ LONGEST_LINE = 512  # bytes; what is longer says nothing we know
 _POLL_S = 0.02  # seconds between looks at a group that is about to end
 _PIPE = 65536  # bytes a pipe holds (pipe(7))
 _STATE, _GROUP = 0, 2  # after the command's name in /proc/PID/stat (proc(5), fields 3 and 5)
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+# Python ignores some, nohup(1) and shells others in what they start in the background.
+_TO_THEIR_DEFAULT = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def start(
@@ -79,7 +80,7 @@ def spawn(
         file_actions=(*files, *rest),
         setsid=True,
         setsigmask=(),
-        setsigdef=_IGNORED_BY_PYTHON,
+        setsigdef=_TO_THEIR_DEFAULT,
     )
 
 
