@@ -151,19 +151,17 @@ class Demand:
             return _NEVER
         if rule.action is Action.REJECT:
             return _REJECTED
-        coming = self.links.is_coming
-        later_fragment = bool(arrival.packet.fragment_offset)
+        packet, coming = arrival.packet, self.links.is_coming
+        later_fragment = bool(packet.fragment_offset)
         if not rule.action.raises or (later_fragment and not coming):
-            return Reason.IGNORED if arrival.packet.protocol == PROTO_TCP else _IGNORED
+            return Reason.IGNORED if packet.protocol == PROTO_TCP else _IGNORED
         if right is Right.MAY_USE and not coming:
             return _ONLY_USES
         if right is Right.MAY_DIAL and not later_fragment and self.links.needs_raising:
-            packet = arrival.packet
             words = describe_packet(bytes(packet.buffer[packet.start : packet.end]))
             no_link = self._request(packet.source, words, rule, arrival.now)
             if no_link is not None:
                 return _DENIED if no_link.denied else _FAILED
-        packet = arrival.packet
         frame = bytes(packet.buffer[: packet.end])
         pushed_out = self._queue.put(frame, packet.source, arrival.now)
         self.links.note_lost(len(pushed_out))

@@ -45,6 +45,7 @@ from router.nat.types import (
     OneToOne,
     Timeouts,
 )
+from router.routing import RoutingConfig
 from router.rules import parse_rules
 from router.wire.address import Network
 
@@ -86,13 +87,17 @@ class Config:
         """
         on_cards = any(link.device is not None for link in self.links)
         return ForwarderConfig(
-            routing=replace(routing_of(self.lan), line_network=self._line_network()),
+            routing=self.routing(),
             links=self.links_config(),
             nat=self.nat,
             lan_mtu=self.lan.mtu,
             hops=KernelHops(self.lan.device is not None, on_cards),
             answer_wan_ping=self.answer_wan_ping,
         )
+
+    def routing(self) -> RoutingConfig:
+        """Return which networks are on which side."""
+        return replace(routing_of(self.lan), line_network=self._line_network())
 
     def _line_network(self) -> Network | None:
         """Return the network of the line where it is known before any line is up."""

@@ -112,10 +112,6 @@ class LinkSection(Section):
         places: dict[str, Any] = {key: found(each, folder) for key, each in programs if each}
         return self.model_copy(update=places | {key: folder / each for key, each in files if each})
 
-    def told(self) -> LinkConfig:
-        """Return what the link's core is told."""
-        raise NotImplementedError
-
 
 class AskedLink(LinkSection):
     """A `[[link]]` that a command may be asked about."""

@@ -15,13 +15,12 @@ from typing import Annotated, Self
 
 from router.config.linevalues import found, read_command
 from router.config.readers import from_text
+from router.config.values import DEVICE, MAX_PORT
 
 __all__ = ["Ethernet", "Medium", "Program", "Serial", "Tcp"]
 
 _ALLOWED = '"/dev/ttyS1", "pty:COMMAND", "tcp:HOST:PORT" or "pppoe:eth2"'
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
-_DEVICE = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}")  # IFNAMSIZ is 16 with its zero byte
-_MOST_PORT = 65535
 
 
 class _Medium:
@@ -86,9 +85,9 @@ def _read_medium(text: str) -> Serial | Program | Tcp | Ethernet:
         case "pty":
             return Program(read_command(rest))
         case "tcp" if place := _HOST_AND_PORT.fullmatch(rest):
-            if 1 <= int(place[2]) <= _MOST_PORT:
+            if 1 <= int(place[2]) <= MAX_PORT:
                 return Tcp(place[1].lower(), int(place[2]))
-        case "pppoe" if _DEVICE.fullmatch(rest):
+        case "pppoe" if DEVICE.fullmatch(rest):
             return Ethernet(rest)
         case "" if "/" in text and "\0" not in text:
             return Serial(Path(text))

@@ -27,6 +27,8 @@ from router.wire.address import MAX_PREFIX, Endpoint, Network, format_address, p
 from router.wire.ipv4 import MAX_LENGTH, MIN_MTU
 
 __all__ = [
+    "DEVICE",
+    "MAX_PORT",
     "Address",
     "AddressMode",
     "Count",
@@ -53,11 +55,11 @@ __all__ = [
 ]
 
 _FIRST_DYNAMIC_PORT = 1024  # RFC 4787 REQ-3a: lower ones are for internal ports below 1024
-_MAX_PORT = 65535
+MAX_PORT = 65535
 _WIDEST_BLOCK = 16  # prefix length: 65,536 external addresses, a list of which is kept
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_DEVICE = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}")  # IFNAMSIZ is 16 with its zero byte
+DEVICE = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,15}")  # IFNAMSIZ is 16 with its zero byte
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # RFC 1123, 2.1, and the "_" in use
 _DOMAIN = re.compile(rf"(?=.{{1,189}}$){_LABEL}(?:\.{_LABEL})*")  # 63 and a dot are for a host
 _NAMESPACE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}|")  # none, or a file name in /run/netns
@@ -123,7 +125,7 @@ def _read_interface(text: str) -> InterfaceAddress:
 def _read_socket_address(text: str) -> Endpoint:
     address_text, _, digits = text.rpartition(":")
     port = int(digits) if _PORT.fullmatch(digits) else 0
-    if not address_text or not 1 <= port <= _MAX_PORT:
+    if not address_text or not 1 <= port <= MAX_PORT:
         raise ValueError(f'{text!r} is not an address and port such as "192.168.1.1:4190"')
     return Endpoint(parse_address(address_text), port)
 
@@ -131,10 +133,10 @@ def _read_socket_address(text: str) -> Endpoint:
 def _read_ports(text: str) -> tuple[int, int]:
     match = _PORT_RANGE.fullmatch(text)
     first, last = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not _FIRST_DYNAMIC_PORT <= first <= last <= _MAX_PORT:
+    if not _FIRST_DYNAMIC_PORT <= first <= last <= MAX_PORT:
         raise ValueError(
             f"{text!r} is not a range of ports within"
-            f' "{_FIRST_DYNAMIC_PORT}-{_MAX_PORT}" (RFC 4787 REQ-3a)'
+            f' "{_FIRST_DYNAMIC_PORT}-{MAX_PORT}" (RFC 4787 REQ-3a)'
         )
     return first, last
 
@@ -177,7 +179,7 @@ Address = Annotated[int, from_text(parse_address, "an IPv4 address such as 192.1
 AddressMode = Annotated[Masquerade | Routed | OneToOne, PlainValidator(_read_address_mode)]
 Count = Annotated[int, whole_number(1)]
 DeviceName = Annotated[
-    str, matching(_DEVICE, 'a device name: 1 to 15 letters, digits and signs but "/", ":", "%"')
+    str, matching(DEVICE, 'a device name: 1 to 15 letters, digits and signs but "/", ":", "%"')
 ]
 Domain = Annotated[str, matching(_DOMAIN, 'a domain of letters, digits and "-", such as "lan"')]
 Duration = Annotated[float, from_text(_read_duration, 'a duration such as "90s", "5m" or "2h4m"')]

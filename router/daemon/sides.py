@@ -51,7 +51,7 @@ def _published(config: Config) -> tuple[Network, ...]:
         return ()
     if isinstance(mode, OneToOne):
         return mode.blocks
-    return config.forwarder_config().routing.lan_networks
+    return config.routing().lan_networks
 
 
 def neighbours(config: Config) -> Neighbours:
@@ -61,7 +61,7 @@ def neighbours(config: Config) -> Neighbours:
 
 def backends(config: Config, wiretaps: Wiretaps) -> dict[str, Backend]:
     """Return what raises each line, by link, in the order of preference."""
-    table = RoutingTable(config.forwarder_config().routing)
+    table = RoutingTable(config.routing())
 
     def is_outside(address: int) -> bool:
         return table.lookup(address).place is Place.LINE

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.errors import DeviceError
-from router.host.lines.process import Process, start
+from router.host.lines.process import SYSTEM_PATH, Process, start
 from router.host.names.limits import RESTART_FIRST_S, RESTART_MAX_S, RESTART_STEADY_S
 from router.wire.address import Network, format_address
 
 __all__ = ["Dhcp", "Dnsmasq", "LanHost", "LanNames", "configuration", "find"]
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NOBODYS = ("localhost", "local", "invalid", "onion", "home.arpa")
 # Tells the process id. dnsmasq's last words go to standard error, which nobody else hears. A signal
 # ends the first wait, and the second one is for what it has ended.
@@ -66,7 +65,7 @@ class LanNames:
 
 def find() -> str:
     """Return the program; raises DeviceError when there is none."""
-    found = shutil.which("dnsmasq", path=f"{os.environ.get('PATH', '')}:{_PATH}")
+    found = shutil.which("dnsmasq", path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
     if found is None:
         raise DeviceError("lan.dns needs dnsmasq; install it (Debian: apt install dnsmasq-base)")
     return found
@@ -146,7 +145,7 @@ class Dnsmasq:
         self._pid, self._said = None, ""
         try:
             self._process = start(
-                command, netns=self._netns, environment={"PATH": _PATH}, hear=self._hear
+                command, netns=self._netns, environment={"PATH": SYSTEM_PATH}, hear=self._hear
             )
         except (OSError, DeviceError) as error:
             return f"cannot be started: {error}"

@@ -64,7 +64,7 @@ def test_dnsmasq_is_needed_only_where_names_are_served(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(module, "_PATH", str(tmp_path))
+    monkeypatch.setattr(module, "SYSTEM_PATH", str(tmp_path))
     require_dnsmasq(config(PLAIN))
     with pytest.raises(DeviceError, match=r"lan\.dns needs dnsmasq"):
         require_dnsmasq(config(SERVED))

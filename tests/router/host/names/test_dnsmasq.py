@@ -81,7 +81,7 @@ def test_without_the_program_people_are_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(module, "_PATH", str(tmp_path))
+    monkeypatch.setattr(module, "SYSTEM_PATH", str(tmp_path))
     with pytest.raises(DeviceError, match=r"install it .*dnsmasq-base"):
         find()
 
